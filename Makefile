@@ -1,0 +1,31 @@
+# Everything a fresh machine needs is made by these targets: Python 3.11 or newer, git, make and a package index.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: check test demo bench constraints clean
+
+$(BIN)/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Towpath needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement constraints.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+check: $(BIN)/.ready ## lint, formatting, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+test: $(BIN)/.ready ## all tests but the slow ones of `make bench`
+	$(BIN)/python -m pytest
+
+demo: $(BIN)/.ready ## the whole way from a new image to production, on this machine
+	$(BIN)/towpath demo
+
+constraints: ## rewrite constraints.txt from pyproject.toml
+	$(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml --output-file constraints.txt
+
+clean:
+	rm -rf $(VENV) build dist

@@ -1,0 +1,194 @@
+"""What passes between a Promotion and its steps: the frozen plan, one step's request, its result."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+
+from pydantic import Field
+
+from model.base import Json, Message, Time
+from model.references import (
+    ExpressionVariable,
+    FreightCollection,
+    FreightReference,
+    HealthCheckStep,
+    RequestedOrigin,
+)
+
+
+class Effect(StrEnum):
+    """What a step touches, which decides whether it may run twice."""
+
+    #: Only the workspace: may be run again to rebuild it.
+    WORKSPACE = "workspace"
+    #: The world outside: once its outcome is recorded it never runs again.
+    EXTERNAL = "external"
+    #: Nothing: it computes outputs.
+    PURE = "pure"
+
+
+class StepStatus(StrEnum):
+    """Outcome of a step. `Failed` is a clear no, `Errored` a technical fault."""
+
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    SKIPPED = "Skipped"
+    ABORTED = "Aborted"
+    FAILED = "Failed"
+    ERRORED = "Errored"
+
+    @property
+    def failure(self) -> bool:
+        return self in (StepStatus.FAILED, StepStatus.ERRORED)
+
+
+class StepKind(Message):
+    """What the house knows of a kind of step without running it. The name is the activity's type."""
+
+    name: str
+    effect: Effect = Effect.EXTERNAL
+    #: It may say "not yet" and be asked again later; others get a single attempt.
+    polls: bool = False
+    #: Bounds the step from its first start, waiting included. None: no bound.
+    timeout: timedelta | None = None
+    #: Consecutive errors after which the step is Errored.
+    error_threshold: int = 1
+    #: Pause between two attempts that said "not yet".
+    poll_interval: timedelta = timedelta(minutes=5)
+
+
+class PlannedStep(Message):
+    """One step of a frozen plan: a task's steps stand here already inflated."""
+
+    #: Full alias: `step-1`, `commit`, `task-1::commit`.
+    alias: str
+    kind: StepKind
+    config: Json = None
+    #: The `if`, a template; empty: runs unless an earlier step failed.
+    condition: str = ""
+    continue_on_error: bool = False
+    #: Overrides of the kind's defaults, from `retry`.
+    error_threshold: int | None = None
+    timeout: timedelta | None = None
+    vars: list[ExpressionVariable] = Field(default_factory=list)
+
+    def effective_timeout(self) -> timedelta | None:
+        """`retry.timeout`, else the kind's; `0s` means none."""
+        bound = self.kind.timeout if self.timeout is None else self.timeout
+        return bound or None
+
+    def effective_threshold(self) -> int:
+        return self.error_threshold or self.kind.error_threshold
+
+
+class PromotionPlan(Message):
+    """What a Promotion will do, frozen when it is accepted."""
+
+    steps: list[PlannedStep]
+    #: Promotion-level variables, Stage's first, template's after; templates not yet evaluated.
+    vars: list[ExpressionVariable] = Field(default_factory=list)
+
+
+class PromotionContext(Message):
+    """What the expressions of a promotion's steps may see, apart from earlier outputs."""
+
+    project: str
+    stage: str
+    promotion: str
+    actor: str = ""
+    rollback: bool = False
+    freight: FreightReference
+    freight_alias: str = ""
+    collection: FreightCollection
+    origins: list[RequestedOrigin] = Field(default_factory=list)
+    vars: list[ExpressionVariable] = Field(default_factory=list)
+
+
+class StepRequest(Message):
+    """The argument of every step activity."""
+
+    context: PromotionContext
+    #: Names the directory of this promotion below the worker's workspace directory. Not a path.
+    workspace: str
+    step: PlannedStep
+    #: Place in the plan, from 0.
+    index: int
+    outputs: dict[str, Json] = Field(default_factory=dict)
+    #: Status of the earlier steps, by full alias.
+    statuses: dict[str, StepStatus] = Field(default_factory=dict)
+    #: An earlier step failed without continueOnError: what `failure()` says.
+    failed: bool = False
+    #: When this step started first; the same in a rebuild, so that what it makes has the same dates.
+    started_at: Time
+    #: Create the workspace where it is missing (the first step on a host). Otherwise a missing one is WorkspaceLost.
+    claim: bool = False
+    #: The step had succeeded on a host that was lost: run it again to get its files back.
+    rebuild: bool = False
+    #: The output recorded then.
+    recorded: dict[str, Json] | None = None
+    #: An earlier attempt may have acted without its outcome being known.
+    repeated: bool = False
+
+
+class StepResult(Message):
+    """What a step activity returns when the step Succeeded or was Skipped; failures are raised (StepFailure)."""
+
+    status: StepStatus
+    output: dict[str, Json] | None = None
+    message: str = ""
+    health_checks: list[HealthCheckStep] = Field(default_factory=list)
+    #: Sentences for the user, such as "image tag 1.10 became the number 1.1".
+    warnings: list[str] = Field(default_factory=list)
+    #: Task queue on which this promotion's next steps find its workspace.
+    queue: str = ""
+    #: Errors before this outcome.
+    error_count: int = 0
+
+
+class StepFailure(Message):
+    """Detail of the application error that a failed step raises. The error's type is `Failed` or `Errored`."""
+
+    message: str
+    output: dict[str, Json] | None = None
+    warnings: list[str] = Field(default_factory=list)
+    error_count: int = 0
+    queue: str = ""
+
+
+#: Types of application errors raised by step activities.
+FAILED = "Failed"
+ERRORED = "Errored"
+#: The promotion's directory is not on this host: rebuild it, then go on.
+WORKSPACE_LOST = "WorkspaceLost"
+#: "Not there yet": benign, retried after the poll interval.
+NOT_YET = "NotYet"
+
+
+class StepUse(Message):
+    """One use of a step in a manifest, to be checked by a worker that knows the step."""
+
+    #: Where it stands, for messages: `stages.yaml: Stage/dev: spec.promotionTemplate.spec.steps[0]`.
+    where: str
+    uses: str
+    config: Json = None
+
+
+class StepProblem(Message):
+    """What is wrong with one use of a step."""
+
+    where: str
+    message: str
+
+
+class CheckStepsRequest(Message):
+    """Argument of the activity `check-steps`."""
+
+    uses: list[StepUse]
+
+
+class CheckStepsReport(Message):
+    """Problems found, and what is known of each kind of step that was named."""
+
+    problems: list[StepProblem] = Field(default_factory=list)
+    kinds: dict[str, StepKind] = Field(default_factory=dict)
