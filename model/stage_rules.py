@@ -156,7 +156,7 @@ def to_promote(stage: Stage, state: StageState, now: datetime) -> list[FreightRe
 
     Not what is current, under way, or has failed here before: that is for a person to repeat.
     """
-    if not state.bundle.auto_promotion or stage.is_control_flow:
+    if not state.bundle.auto_promotion or stage.control_flow:
         return []
     current = state.current()
     return [

@@ -13,7 +13,7 @@ from model.stages import StageSummary
 
 def freight_summary(state: StageState, stage: Stage | None) -> str:
     """Kargo's freightSummary: the Freight's name for one origin, "n/m Fulfilled" for several."""
-    if stage is None or stage.is_control_flow:
+    if stage is None or stage.control_flow:
         return "N/A"
     current = state.current()
     held = current.references() if current else []
@@ -32,9 +32,9 @@ def summary(state: StageState, stage: Stage | None, waiting: str) -> StageSummar
     requests = stage.spec.requested_freight if stage else []
     return StageSummary(
         generation=state.generation,
-        control_flow=bool(stage and stage.is_control_flow),
+        control_flow=bool(stage and stage.control_flow),
         origins=[str(request.origin) for request in requests],
-        upstream=sorted({name for request in requests for name in request.sources.stages or []}),
+        upstream=sorted({name for request in requests for name in request.sources.stages}),
         freight={piece.name: aliases.get(piece.name, "") for piece in (current.references() if current else [])},
         freight_summary=freight_summary(state, stage),
         health=health.status.value if health else "",

@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from model.base import Json
     from model.health import HealthRequest
     from model.names import new_ulid, project_id, promotion_id, run_name, verification_id, warehouse_id
-    from model.plan import PlanRefused, make_plan, stage_templates
+    from model.plan import PlanRefused, make_plan
     from model.projects import Retired
     from model.promotions import (
         AbortRequest,
@@ -37,6 +37,7 @@ with workflow.unsafe.imports_passed_through():
         VerificationInfo,
         VerificationPhase,
     )
+    from model.resources.promotion_task import ClusterPromotionTask, PromotionTask
     from model.resources.stage import Stage as StageManifest
     from model.stage_rules import (
         SETTLING,
@@ -160,7 +161,7 @@ class Stage:
     async def verify(self, message: VerifyRequest) -> Outcome:
         """Verify again what the Stage holds; starts once it is Healthy and has its turn."""
         current = self.state.current()
-        if self.stage is None or self.stage.is_control_flow:
+        if self.stage is None or self.stage.control_flow:
             return Outcome(
                 ok=False, message=f"Stage {self.state.name} verifies nothing: Freight only passes through it"
             )
@@ -261,7 +262,7 @@ class Stage:
         await self._subscribe()
         await self._decide_requests()
         await self._start_next()
-        if self.stage.is_control_flow:
+        if self.stage.control_flow:
             self._let_pass()
         else:
             self._look_after_health()
@@ -497,7 +498,11 @@ class Stage:
     def _plan(self) -> PromotionPlan:
         assert self.stage is not None  # noqa: S101 - reconcile checks
         bundle = self.state.bundle
-        return make_plan(self.stage, bundle.tasks, bundle.cluster_tasks, bundle.kinds)
+        tasks = {name: PromotionTask.model_validate(manifest) for name, manifest in bundle.tasks.items()}
+        cluster_tasks = {
+            name: ClusterPromotionTask.model_validate(manifest) for name, manifest in bundle.cluster_tasks.items()
+        }
+        return make_plan(self.stage, tasks, cluster_tasks, bundle.kinds)
 
     def _context(self, entry: QueueEntry) -> PromotionContext:
         assert self.state.promoting is not None  # noqa: S101 - it has just been given the turn
@@ -640,9 +645,7 @@ class Stage:
             )
             current.verification_history = [info, *current.verification_history][:HISTORY]
             return
-        templates, missing = stage_templates(
-            self.stage, self.state.bundle.templates, self.state.bundle.cluster_templates
-        )
+        templates, missing = self._templates()
         metadata = verification.analysis_run_metadata
         request = VerificationRequest(
             project=self.state.project,
@@ -650,10 +653,10 @@ class Stage:
             name=name,
             templates=templates,
             missing_templates=missing,
-            args=verification.args or [],
-            labels=(metadata.labels or {}) if metadata else {},
-            annotations=(metadata.annotations or {}) if metadata else {},
-            vars=self.stage.spec.vars or [],
+            args=verification.args,
+            labels=metadata.labels if metadata else {},
+            annotations=metadata.annotations if metadata else {},
+            vars=self.stage.spec.vars,
             collection=current.model_copy(update={"verification_history": []}),
             origins=self._origins(),
             promotion=self.state.last_promotion.name if self.state.last_promotion else "",
@@ -691,6 +694,19 @@ class Stage:
             info.phase = VerificationPhase.RUNNING
             assert info.analysis_run is not None  # noqa: S101 - set above
             info.analysis_run.phase = "Running"
+
+    def _templates(self) -> tuple[list[dict[str, Json]], list[str]]:
+        """The templates in the order in which they are merged, and those that are nowhere to be found."""
+        assert self.stage is not None and self.stage.spec.verification is not None  # noqa: S101 - the caller checked
+        references = self.stage.spec.verification.analysis_templates
+        found, missing = [], []
+        for reference in sorted(references, key=lambda reference: reference.cluster):
+            held = self.state.bundle.cluster_templates if reference.cluster else self.state.bundle.templates
+            if reference.name in held:
+                found.append(held[reference.name])
+            else:
+                missing.append(str(reference))
+        return found, missing
 
     def _lost_verification(self, reason: str) -> None:
         assert self.state.verifying is not None  # noqa: S101 - callers checked
@@ -747,7 +763,7 @@ class Stage:
                 stage=self.state.name,
                 revision=self.state.generation,
                 request=requests.get(name),
-                control_flow=self.stage.is_control_flow,
+                control_flow=self.stage.control_flow,
             )
             if name not in requests:
                 await self._tell_warehouse(name, "subscribe", message)

@@ -266,7 +266,8 @@ class Repository:
         while url:
             if url in seen or len(seen) >= MAX_PAGES:
                 raise Unreadable(
-                    f"{what}: after {len(seen)} pages {self.address.host} still names a next one", host=self.address.host
+                    f"{what}: after {len(seen)} pages {self.address.host} still names a next one",
+                    host=self.address.host,
                 )
             headers = {"Accept": "application/json"}
             if etag and not seen:
@@ -430,7 +431,9 @@ class Repository:
         try:
             realm = httpx.URL(challenge.parameters.get("realm", ""))
         except httpx.InvalidURL as error:
-            raise Unreadable(f"{what}: {self.address.host} names no place to get a token", host=self.address.host) from error
+            raise Unreadable(
+                f"{what}: {self.address.host} names no place to get a token", host=self.address.host
+            ) from error
         if not realm.host:
             raise Unreadable(f"{what}: {self.address.host} names no place to get a token", host=self.address.host)
         self._client._check_scheme(realm, what)
