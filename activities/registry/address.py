@@ -90,7 +90,9 @@ def locate(repo_url: str, settings: RegistrySettings) -> Address:
     asked, _, place = target.rpartition("://")
     host, _, prefix = place.strip("/").partition("/")
     if asked not in {"", "http", "https"} or not _HOST.fullmatch(host.lower()):
-        raise BadAddress(f"the mirror {target!r} set for {registry} is not a host such as 127.0.0.1:5000", host=registry)
+        raise BadAddress(
+            f"the mirror {target!r} set for {registry} is not a host such as 127.0.0.1:5000", host=registry
+        )
     if asked == "http" and not settings.speaks_http(host):
         raise BadAddress(
             f"the mirror {target} set for {registry} is plain HTTP: "
