@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from activities.mask import Mask
 from activities.outside import Outside
 from activities.steps.data import WorkerData
-from expressions.environment import Environment, evaluate_template, verification_environment
+from expressions.environment import verification_environment
 from expressions.errors import ExpressionError
+from expressions.templates import Environment, evaluate_template
 from expressions.values import Value, type_name
 from model.arguments import Argument
 from model.metrics import InvalidAnalysis
@@ -53,30 +54,36 @@ def evaluate_arguments(
     Reads secrets, so not on the event loop. Raises InvalidAnalysis for an expression that fails or whose value is
     not a string.
     """
-    secrets = Mask()
     environment = verification_environment(context, WorkerData(context.project, outside))
     secret_vars: list[str] = []
     for variable in context.vars:
-        value, used = _evaluated(f"variable {variable.name!r}", variable.value, environment, secrets)
+        value, used = _evaluated(f"variable {variable.name!r}", variable.value, environment)
         if used or _mentions(variable.value, secret_vars):
             secret_vars.append(variable.name)
-        environment.define(variable.name, value)
+        environment.variables.setdefault("vars", {})[variable.name] = value
     evaluated = []
     for argument in given:
         if not argument.value:
             continue
-        value, used = _evaluated(f"argument {argument.name!r}", argument.value, environment, secrets)
+        value, used = _evaluated(f"argument {argument.name!r}", argument.value, environment)
         if not isinstance(value, str):
             raise InvalidAnalysis(
                 f"argument {argument.name!r} is a {type_name(value)} after evaluation, not a string: "
                 "write ${{ quote(…) }} around it"
             )
-        secret = used or _mentions(argument.value, secret_vars) or secrets.text(value) != value
+        secret = used or _mentions(argument.value, secret_vars)
         evaluated.append(EvaluatedArgument(argument.name, argument.value, value, secret))
     return evaluated
 
 
-def _evaluated(what: str, text: str, environment: Environment, secrets: Mask) -> tuple[Value, bool]:
+def _mentions(template: str, names: list[str]) -> bool:
+    """Does a template use one of these variables, or one that can't be told from it?"""
+    if not names or "vars" not in template:
+        return False
+    return "vars[" in template or any(re.search(rf"\b{name}\b", template) for name in names)
+
+
+def _evaluated(what: str, text: str, environment: Environment) -> tuple[Value, bool]:
     noticing = _Noticing()
     try:
         with noticing.collecting():

@@ -26,7 +26,7 @@ from model.analysis import Measurement
 from model.arguments import MASK, Argument, fill_arguments, give_arguments, merge_templates
 from model.base import Json
 from model.metrics import InvalidAnalysis, apply_rules, provider_of, read_metrics
-from model.references import VerificationPhase
+from model.references import ExpressionVariable, VerificationPhase
 from model.verifications import (
     ArgumentContext,
     MeasurementReport,
@@ -103,8 +103,8 @@ class Verifications:
             collection=request.collection,
             origins=request.origins,
         )
-        given = evaluate_arguments(request.args, context, self._outside)
-        args, ignored = give_arguments(merged.args, given.hidden())
+        given = [evaluated.argument() for evaluated in evaluate_arguments(request.args, context, self._outside)]
+        args, ignored = give_arguments(merged.args, given)
         values = {argument.name: MASK if argument.hidden else argument.value or "" for argument in args}
         try:
             filled = [fill_arguments(metric, values) for metric in merged.metrics]
@@ -142,10 +142,13 @@ class Verifications:
     def _values(self, request: MeasurementRequest, mask: Mask) -> dict[str, str]:
         """The arguments with their secrets."""
         values: dict[str, str] = {}
-        templates = [argument for argument in request.args if argument.secret is None and argument.template is not None]
+        templates = [
+            ExpressionVariable(name=argument.name, value=argument.template)
+            for argument in request.args
+            if argument.secret is None and argument.template is not None
+        ]
         if templates and request.context is not None:
-            given = [argument.as_variable() for argument in templates]
-            for evaluated in evaluate_arguments(given, request.context, self._outside).evaluated:
+            for evaluated in evaluate_arguments(templates, request.context, self._outside):
                 mask.add(evaluated.value)
                 values[evaluated.name] = evaluated.value
         for argument in request.args:

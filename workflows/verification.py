@@ -7,6 +7,7 @@ with durable timers between measurements and each measurement an activity.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
@@ -210,12 +211,10 @@ class Verification:
             if info.get_current_history_length() >= MAX_EVENTS or info.is_continue_as_new_suggested():
                 self._rolling = True
             if not self._stopping() and due > workflow.now():
-                try:
+                with suppress(TimeoutError):
                     await workflow.wait_condition(
                         self._stopping, timeout=due - workflow.now(), timeout_summary=f"next {metric.name}"
                     )
-                except TimeoutError:
-                    pass
             if not self._stopping():
                 await self._measure(place)
             elif not self._rolling and result is not None and result.in_flight:
@@ -276,7 +275,7 @@ class Verification:
 
     async def _report(self, request: MeasurementRequest) -> MeasurementReport:
         try:
-            return await workflow.execute_activity(
+            report: MeasurementReport = await workflow.execute_activity(
                 "measure",
                 request,
                 result_type=MeasurementReport,
@@ -290,6 +289,7 @@ class Verification:
             if is_cancelled_exception(error):
                 raise
             return MeasurementReport(measurement=Measurement(phase=VerificationPhase.ERROR, message=_reason(error)))
+        return report
 
     def _assess(self, metric: MetricSchedule, result: MetricResult) -> None:
         trim_measurements(metric, result)

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 
 from activities.metrics.registry import MetricError
+from expressions.compiler import evaluate
 from expressions.errors import ExpressionError, Fault
-from expressions.evaluator import evaluate
 from expressions.values import Function, Value, is_number, type_name
 from model.analysis import assess_measurement
 from model.base import Json
@@ -35,11 +35,20 @@ def _holds(metric: Mapping[str, Json], field: str, result: Json) -> bool | None:
     return value
 
 
-def _environment(result: Json) -> dict[str, Value]:
+class _Names(dict[str, Value]):
+    """What a condition may name. Anything else is an error, as where Go's expr compiles with an environment."""
+
+    def get(self, key: str, default: Value = None, /) -> Value:
+        if key not in self:
+            raise Fault(f"unknown name {key}")
+        return self[key]
+
+
+def _environment(result: Json) -> _Names:
     def default(_: Value, otherwise: Value) -> Value:
         return otherwise if result is None else result
 
-    return {
+    names: dict[str, Value] = {
         "result": result,
         "asInt": Function("asInt", _as_int, 1, 1),
         "asFloat": Function("asFloat", _as_float, 1, 1),
@@ -48,6 +57,7 @@ def _environment(result: Json) -> dict[str, Value]:
         "isNil": Function("isNil", lambda _: result is None, 1, 1),
         "default": Function("default", default, 2, 2),
     }
+    return _Names(names)
 
 
 def _number(function: str, value: Value) -> float:

@@ -51,7 +51,7 @@ async def _resolve(host: str, port: int) -> list[Address]:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise httpx.ConnectError(f"can't resolve {host}: {error}") from None
-    return list(dict.fromkeys(ipaddress.ip_address(info[4][0].partition("%")[0]) for info in found))
+    return list(dict.fromkeys(ipaddress.ip_address(str(info[4][0]).partition("%")[0]) for info in found))
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):
