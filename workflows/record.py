@@ -1,0 +1,69 @@
+"""The record of the Temporal server that `towpath up` runs on this machine, by which other processes find it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+_FILE = "server.json"
+_LOCK = "lock"
+_MAX_FILE = 64 * 1024
+
+
+class ServerRecord(BaseModel):
+    """Where a server listens, and which processes are behind it."""
+
+    #: `host:port` of its gRPC front end.
+    address: str
+    namespace: str = "default"
+    #: URL of the Temporal UI, empty without one.
+    ui: str = ""
+    #: URL of the codec endpoint, empty without one.
+    codec: str = ""
+    #: The process that runs `towpath up`, and its Temporal server.
+    pid: int
+    server_pid: int
+
+
+def lock_file(data_dir: Path) -> Path:
+    """The file that `towpath up`, and its server, hold locked for as long as they run."""
+    return data_dir / _LOCK
+
+
+def write_record(data_dir: Path, record: ServerRecord) -> None:
+    """Replace the record, in one step."""
+    draft = data_dir / f"{_FILE}.new"
+    draft.write_text(record.model_dump_json(indent=2) + "\n")
+    draft.replace(data_dir / _FILE)
+
+
+def remove_record(data_dir: Path) -> None:
+    (data_dir / _FILE).unlink(missing_ok=True)
+
+
+def read_record(data_dir: Path) -> ServerRecord | None:
+    """The record as it stands, of a server that may be gone. None where there is none that can be read."""
+    try:
+        with (data_dir / _FILE).open("rb") as file:
+            return ServerRecord.model_validate_json(file.read(_MAX_FILE))
+    except (OSError, ValidationError):
+        return None
+
+
+def running_server(data_dir: Path) -> ServerRecord | None:
+    """The record of a server that runs now: a record whose lock nobody holds is stale, and None."""
+    try:
+        descriptor = os.open(lock_file(data_dir), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        # A shared lock for an instant: `towpath up` tries for a moment before it gives up.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return read_record(data_dir)
+    finally:
+        os.close(descriptor)
+    return None
