@@ -59,6 +59,8 @@ class WarehouseSnapshot(Message):
     warehouse: str
     version: int
     subscriptions: list[SubscribedRepo] = Field(default_factory=list)
+    #: Control-flow Stages among those upstream of this one: Freight passes through them without ever being in them.
+    control_flow: list[str] = Field(default_factory=list)
     #: Newest first; as much of each record as concerns this Stage.
     freight: list[FreightRecord] = Field(default_factory=list)
     #: Names the Stage asked for by `ask`, found or not.

@@ -62,7 +62,7 @@ def target(settings: ClientSettings) -> Target:
         raise SettingsInvalid(f"Temporal's configuration (TEMPORAL_…) can't be used: {error}") from error
     if "target_host" in config:
         return Target(config, local=False)
-    record = running_server(settings.data_dir)
+    record = running_server(settings.data_directory)
     if record is None:
         config["target_host"] = USUAL_ADDRESS
         return Target(config, local=False)

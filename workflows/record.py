@@ -28,42 +28,42 @@ class ServerRecord(BaseModel):
     server_pid: int
 
 
-def lock_file(data_dir: Path) -> Path:
+def lock_file(data_directory: Path) -> Path:
     """The file that `towpath up`, and its server, hold locked for as long as they run."""
-    return data_dir / _LOCK
+    return data_directory / _LOCK
 
 
-def write_record(data_dir: Path, record: ServerRecord) -> None:
+def write_record(data_directory: Path, record: ServerRecord) -> None:
     """Replace the record, in one step."""
-    draft = data_dir / f"{_FILE}.new"
+    draft = data_directory / f"{_FILE}.new"
     draft.write_text(record.model_dump_json(indent=2) + "\n")
-    draft.replace(data_dir / _FILE)
+    draft.replace(data_directory / _FILE)
 
 
-def remove_record(data_dir: Path) -> None:
-    (data_dir / _FILE).unlink(missing_ok=True)
+def remove_record(data_directory: Path) -> None:
+    (data_directory / _FILE).unlink(missing_ok=True)
 
 
-def read_record(data_dir: Path) -> ServerRecord | None:
+def read_record(data_directory: Path) -> ServerRecord | None:
     """The record as it stands, of a server that may be gone. None where there is none that can be read."""
     try:
-        with (data_dir / _FILE).open("rb") as file:
+        with (data_directory / _FILE).open("rb") as file:
             return ServerRecord.model_validate_json(file.read(_MAX_FILE))
     except (OSError, ValidationError):
         return None
 
 
-def running_server(data_dir: Path) -> ServerRecord | None:
+def running_server(data_directory: Path) -> ServerRecord | None:
     """The record of a server that runs now: a record whose lock nobody holds is stale, and None."""
     try:
-        descriptor = os.open(lock_file(data_dir), os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(lock_file(data_directory), os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
         # A shared lock for an instant: `towpath up` tries for a moment before it gives up.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return read_record(data_dir)
+        return read_record(data_directory)
     finally:
         os.close(descriptor)
     return None

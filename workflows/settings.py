@@ -46,7 +46,7 @@ class ClientSettings(BaseSettings):
         env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
     )
 
-    data_dir: Path = Field(
+    data_directory: Path = Field(
         default_factory=data_home,
         description="What `towpath up` keeps: Temporal's database, logs, and the record of a running server.",
     )

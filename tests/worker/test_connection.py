@@ -26,7 +26,7 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> ClientSettings:
-    return ClientSettings(data_dir=tmp_path)
+    return ClientSettings(data_directory=tmp_path)
 
 
 def test_temporals_own_variables_come_first(settings: ClientSettings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,312 @@
+"""Secrets on the worker's side: repository credentials, and what `secret()` and `configMap()` of expressions read.
+
+Labels, keys and order of search are Kargo's (pkg/credentials/kubernetes/database.go). Whoever reads a secret here has
+it masked in what the running step returns (activities.mask).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+import stat
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import re2
+import yaml
+
+from activities.mask import remember
+from activities.settings import ActivitySettings
+
+logger = logging.getLogger(__name__)
+
+CREDENTIAL_LABEL = "kargo.akuity.io/cred-type"
+SHARED = "shared"
+
+#: A file of manifests is read up to this size.
+MAX_FILE = 4 * 1024 * 1024
+
+
+class CredentialKind(StrEnum):
+    """What a Secret is for: the values of its label `kargo.akuity.io/cred-type`."""
+
+    GIT = "git"
+    HELM = "helm"
+    IMAGE = "image"
+    GENERIC = "generic"
+
+
+@dataclass(frozen=True)
+class Credential:
+    """What opens one repository."""
+
+    #: Name of the Secret it stands in, for messages.
+    secret: str
+    username: str = ""
+    password: str = field(default="", repr=False)
+    ssh_private_key: str = field(default="", repr=False)
+
+
+class Credentials(Protocol):
+    """Where secrets come from: a directory of manifests, or a cluster's Secrets."""
+
+    def find(self, project: str, kind: CredentialKind, repo_url: str) -> Credential | None:
+        """The credential for a repository: the Project's first, then the shared ones, sorted by name, first match.
+
+        None where there is none, and for `http://` addresses unless the operator allows them.
+        Raises CredentialUnsupported where the Secret that matches is of a kind that isn't supported.
+        """
+
+    def secret(self, project: str, name: str) -> dict[str, str] | None:
+        """A generic Secret of the Project (`secret()` of expressions), None where there is none."""
+
+    def shared_secret(self, name: str) -> dict[str, str] | None:
+        """A generic Secret of the shared directory."""
+
+    def secret_key(self, project: str, name: str, key: str) -> str | None:
+        """One key of any Secret of the Project (`secretKeyRef`), None where there is none."""
+
+    def config_map(self, project: str, name: str) -> dict[str, str] | None:
+        """A ConfigMap of the Project."""
+
+    def shared_config_map(self, name: str) -> dict[str, str] | None:
+        """A ConfigMap of the shared directory."""
+
+
+class CredentialUnsupported(Exception):
+    """The Secret for a repository holds a kind of credential that isn't supported."""
+
+
+@dataclass(frozen=True)
+class _Secret:
+    name: str
+    kind: CredentialKind | None
+    data: Mapping[str, str] = field(repr=False)
+
+
+@dataclass
+class _Manifests:
+    """What one directory holds, and from which files."""
+
+    secrets: dict[str, _Secret] = field(default_factory=dict, repr=False)
+    config_maps: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+@dataclass
+class _File:
+    changed: tuple[int, int, int]
+    manifests: _Manifests
+
+
+class DirectoryCredentials:
+    """Secrets and ConfigMaps from `<root>/<project>/*.yaml` and `<root>/shared/*.yaml`.
+
+    Files are read again when they changed. A file that can't be read is reported in the log, without its contents,
+    and left out; the others count.
+    """
+
+    def __init__(self, root: Path, *, allow_http: bool = False) -> None:
+        self.root = root
+        self.allow_http = allow_http
+        self._files: dict[Path, _File] = {}
+        self._lock = threading.Lock()
+
+    def find(self, project: str, kind: CredentialKind, repo_url: str) -> Credential | None:
+        if repo_url.startswith("http://") and not self.allow_http:
+            return None
+        wanted = {repo_url, normalized(kind, repo_url)}
+        for directory in (project, SHARED):
+            secrets = self._read(directory).secrets
+            for name in sorted(secrets):
+                if secrets[name].kind is kind and _matches(secrets[name], kind, wanted):
+                    return _credential(secrets[name])
+        return None
+
+    def secret(self, project: str, name: str) -> dict[str, str] | None:
+        return self._generic(project, name)
+
+    def shared_secret(self, name: str) -> dict[str, str] | None:
+        return self._generic(SHARED, name)
+
+    def secret_key(self, project: str, name: str, key: str) -> str | None:
+        secret = self._read(project).secrets.get(name)
+        if secret is None or key not in secret.data:
+            return None
+        return remember(secret.data[key])
+
+    def config_map(self, project: str, name: str) -> dict[str, str] | None:
+        return self._read(project).config_maps.get(name)
+
+    def shared_config_map(self, name: str) -> dict[str, str] | None:
+        return self._read(SHARED).config_maps.get(name)
+
+    def _generic(self, directory: str, name: str) -> dict[str, str] | None:
+        secret = self._read(directory).secrets.get(name)
+        if secret is None or secret.kind is not CredentialKind.GENERIC:
+            return None
+        for value in secret.data.values():
+            remember(value)
+        return dict(secret.data)
+
+    def _read(self, directory: str) -> _Manifests:
+        """All manifests of one directory, by name; of two with one name, the first file's."""
+        found = _Manifests()
+        if not directory or "/" in directory or directory.startswith("."):
+            return found
+        with self._lock:
+            try:
+                paths = sorted(path for path in (self.root / directory).iterdir() if path.suffix in {".yaml", ".yml"})
+            except (FileNotFoundError, NotADirectoryError):
+                return found
+            except OSError as error:
+                logger.warning("credentials in %s can't be read: %s", self.root / directory, error.strerror)
+                return found
+            for path in paths:
+                manifests = self._file(path)
+                for name, secret in manifests.secrets.items():
+                    found.secrets.setdefault(name, secret)
+                for name, config_map in manifests.config_maps.items():
+                    found.config_maps.setdefault(name, config_map)
+        return found
+
+    def _file(self, path: Path) -> _Manifests:
+        try:
+            status = path.stat()
+            changed = (status.st_mtime_ns, status.st_size, status.st_ino)
+            known = self._files.get(path)
+            if known is not None and known.changed == changed:
+                return known.manifests
+            if status.st_mode & (stat.S_IROTH | stat.S_IWOTH):
+                logger.warning("%s can be read by everyone on this machine: chmod 600 it", path)
+            if status.st_size > MAX_FILE:
+                raise ValueError(f"it is larger than {MAX_FILE} bytes")
+            manifests = _parse(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            logger.error("credentials file %s can't be read: %s", path, error.strerror)
+            return _Manifests()
+        except yaml.MarkedYAMLError as error:
+            # The error's own text would quote the line, which may be the secret.
+            where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+            logger.error("credentials file %s is left out: it is not YAML%s", path, where)
+            manifests = _Manifests()
+        except (ValueError, yaml.YAMLError, RecursionError) as error:
+            reason = str(error) if type(error) is ValueError else "it is not text in UTF-8 that holds YAML"
+            logger.error("credentials file %s is left out: %s", path, reason)
+            manifests = _Manifests()
+        self._files[path] = _File(changed, manifests)
+        return manifests
+
+
+class NoCredentials(DirectoryCredentials):
+    """For a worker that was given no secrets."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("/nonexistent"))
+
+    def _read(self, directory: str) -> _Manifests:
+        return _Manifests()
+
+
+def credentials_of(settings: ActivitySettings) -> Credentials:
+    """The source of secrets that the settings name."""
+    if settings.credentials_directory is None:
+        return NoCredentials()
+    return DirectoryCredentials(settings.credentials_directory, allow_http=settings.allow_credentials_over_http)
+
+
+def normalized(kind: CredentialKind, url: str) -> str:
+    """A repository's address as it is compared for credentials of this kind."""
+    # A stand-in for model.urls, which knows every case of Kargo's normalisation.
+    url = "".join(char for char in url if char.isprintable()).strip()
+    if kind is CredentialKind.GIT:
+        url = url.lower()
+        if not url.startswith(("http://", "https://")):
+            return url.removesuffix("/").removesuffix(".git")
+        parts = urlsplit(url)
+        if parts.query:
+            return url
+        host = parts.netloc.rpartition("@")[2]
+        return f"{parts.scheme}://{host}{parts.path.removesuffix('/').removesuffix('.git')}"
+    if kind is CredentialKind.HELM:
+        return url.lower().removeprefix("oci://").removesuffix("/")
+    if kind is CredentialKind.IMAGE:
+        return url.lower().removeprefix("docker.io/").removeprefix("index.docker.io/").removeprefix("library/")
+    return url
+
+
+def _matches(secret: _Secret, kind: CredentialKind, wanted: set[str]) -> bool:
+    pattern = secret.data.get("repoURL")
+    if pattern is None:
+        return False
+    if secret.data.get("repoURLIsRegex") != "true":
+        return normalized(kind, pattern) in wanted
+    try:
+        return any(re2.search(pattern, url) is not None for url in wanted)
+    except re2.error:
+        logger.error("Secret %s: its repoURL is not a regular expression (RE2)", secret.name)
+        return False
+
+
+def _credential(secret: _Secret) -> Credential:
+    data = secret.data
+    unsupported = sorted({"githubAppID", "githubAppClientID", "githubAppPrivateKey", "awsAccessKeyID"} & set(data))
+    if unsupported:
+        raise CredentialUnsupported(
+            f"Secret {secret.name}: credentials with {', '.join(unsupported)} are not supported yet; "
+            "use username and password, or sshPrivateKey"
+        )
+    username, password = data.get("username", ""), data.get("password", "")
+    if password:
+        remember(password)
+        # What HTTP Basic sends; the password alone is not found in it.
+        remember(base64.b64encode(f"{username}:{password}".encode()).decode())
+    if key := data.get("sshPrivateKey", ""):
+        remember(key)
+    return Credential(secret=secret.name, username=username, password=password, ssh_private_key=key)
+
+
+def _parse(text: str) -> _Manifests:
+    """The Secrets and ConfigMaps of one file. Raises ValueError, never with a value of a Secret in its text."""
+    found = _Manifests()
+    for index, document in enumerate(yaml.safe_load_all(text)):
+        if document is None:
+            continue
+        if not isinstance(document, dict) or not isinstance(metadata := document.get("metadata"), dict):
+            raise ValueError(f"document {index + 1} is not a manifest")
+        kind, name = document.get("kind"), metadata.get("name")
+        if not isinstance(name, str) or document.get("apiVersion") != "v1" or kind not in {"Secret", "ConfigMap"}:
+            raise ValueError(f"document {index + 1} is not a v1 Secret or ConfigMap with a name")
+        if kind == "ConfigMap":
+            found.config_maps.setdefault(name, _strings(document, "data", name))
+            continue
+        labels = metadata.get("labels") or {}
+        label = labels.get(CREDENTIAL_LABEL) if isinstance(labels, dict) else None
+        if label is not None and label not in list(CredentialKind):
+            raise ValueError(f"Secret {name}: {CREDENTIAL_LABEL} must be one of {', '.join(CredentialKind)}")
+        data = {key: _decoded(name, key, value) for key, value in _strings(document, "data", name).items()}
+        data |= _strings(document, "stringData", name)
+        found.secrets.setdefault(name, _Secret(name, CredentialKind(label) if label else None, data))
+    return found
+
+
+def _strings(document: dict[Any, Any], part: str, name: str) -> dict[str, str]:
+    values = document.get(part) or {}
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise ValueError(f"{document['kind']} {name}: {part} is not a mapping")
+    for key, value in values.items():
+        if not isinstance(value, str):
+            raise ValueError(f"{document['kind']} {name}: {part}.{key} is not a string; put it in quotes")
+    return dict(values)
+
+
+def _decoded(name: str, key: str, value: str) -> str:
+    try:
+        return base64.b64decode("".join(value.split()), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        raise ValueError(f"Secret {name}: data.{key} is not base64 of text; plain text goes into stringData") from None

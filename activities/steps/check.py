@@ -1,0 +1,150 @@
+"""Checks uses of steps in manifests before anything runs, on a worker, which alone knows its steps' configs."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import Any
+
+from pydantic import ValidationError
+from temporalio import activity
+
+from activities.steps.registry import STEPS, Step
+from model.base import Json
+from model.steps import CheckStepsReport, CheckStepsRequest, StepProblem
+
+#: Kargo's steps, so that one that is missing here is told from one that is misspelt.
+KARGO_STEPS = frozenset(
+    {
+        "argocd-update",
+        "argocd-wait",
+        "compose-output",
+        "copy",
+        "delete",
+        "fail",
+        "file-write",
+        "get-user-input",
+        "gh-create-issue",
+        "gh-issue-add-comment",
+        "gh-issue-delete-comment",
+        "gh-issue-update-comment",
+        "gh-search-issues",
+        "gh-update-issue",
+        "gh-wait-for-issue-state",
+        "gha-dispatch-workflow",
+        "gha-wait-for-workflow",
+        "git-clear",
+        "git-clone",
+        "git-commit",
+        "git-merge-pr",
+        "git-open-pr",
+        "git-push",
+        "git-tag",
+        "git-wait-for-pr",
+        "github-push",
+        "hcl-update",
+        "helm-template",
+        "helm-update-chart",
+        "http",
+        "http-download",
+        "jfrog-evidence",
+        "jira",
+        "json-parse",
+        "json-update",
+        "kustomize-build",
+        "kustomize-set-image",
+        "oci-download",
+        "oci-push",
+        "record-audit-event",
+        "send-message",
+        "set-freight-alias",
+        "set-metadata",
+        "snow-create",
+        "snow-delete",
+        "snow-query-for-records",
+        "snow-update",
+        "snow-wait-for-condition",
+        "tar",
+        "tf-apply",
+        "tf-output",
+        "tf-plan",
+        "toml-parse",
+        "toml-update",
+        "untar",
+        "wait-for-approval",
+        "yaml-merge",
+        "yaml-parse",
+        "yaml-update",
+    }
+)
+
+_DELIMITERS = ("${{", "${%")
+
+
+def problems_of(step: Step, config: Json, *, templates: bool) -> list[str]:
+    """What is wrong with a step's config, a sentence each, `field.path: reason`.
+
+    With `templates`, a string that holds an expression is taken for a value of any type. No value of the config is
+    quoted: it may be a secret.
+    """
+    try:
+        step.config.model_validate_json(json.dumps(config))
+    except ValidationError as error:
+        return [
+            f"{_path(problem['loc'])}: {_reason(step, problem['type'], problem['msg'], problem['loc'])}"
+            for problem in error.errors(include_url=False)
+            if not (templates and _template(problem["input"]))
+        ]
+    return []
+
+
+@activity.defn(name="check-steps")
+async def check_steps(request: CheckStepsRequest) -> CheckStepsReport:
+    """Problems of these uses of steps, and what is known of each kind that was named."""
+    report = CheckStepsReport()
+    for use in request.uses:
+        step = STEPS.get(use.uses)
+        if step is None:
+            report.problems.append(StepProblem(where=use.where, message=unknown_step(use.uses)))
+            continue
+        report.kinds[use.uses] = step.kind
+        config = {} if use.config is None else use.config
+        if not isinstance(config, dict):
+            report.problems.append(StepProblem(where=use.where, message=f"config of {use.uses} must be an object"))
+            continue
+        report.problems.extend(
+            StepProblem(where=f"{use.where}.config", message=problem)
+            for problem in problems_of(step, config, templates=True)
+        )
+    return report
+
+
+def unknown_step(name: str) -> str:
+    """Why there is no step of that name, with the nearest that there is."""
+    if name in KARGO_STEPS:
+        return f"step {name} is not supported yet"
+    near = difflib.get_close_matches(name, sorted(STEPS), n=1)
+    return f"there is no step {name!r}" + (
+        f"; did you mean {near[0]}?" if near else f"; known: {', '.join(sorted(STEPS))}"
+    )
+
+
+def _template(value: Any) -> bool:
+    return isinstance(value, str) and any(delimiter in value for delimiter in _DELIMITERS)
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    path = ""
+    for part in location:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
+    return path or "config"
+
+
+def _reason(step: Step, kind: str, message: str, location: tuple[int | str, ...]) -> str:
+    if kind == "extra_forbidden":
+        known = sorted(field.alias or name for name, field in step.config.model_fields.items())
+        near = difflib.get_close_matches(str(location[-1]), known, n=1) if len(location) == 1 else []
+        return "unknown field" + (f"; did you mean {near[0]}?" if near else "")
+    if kind == "missing":
+        return "is required"
+    return message.removeprefix("Value error, ")
