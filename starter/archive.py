@@ -10,13 +10,15 @@ import asyncio
 from datetime import UTC, datetime
 
 from pydantic import Field
-from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.common import TypedSearchAttributes
 
 from model.base import Json, Message, Time
 from model.names import TASK_QUEUE
 from starter.calls import Calls, Start, Target
 from starter.errors import InvalidInput, Refused
-from starter.listing import PROJECT_KEY, STAGE_KEY, WAREHOUSE_KEY, entities
+from starter.listing import entities
+from starter.targets import CLUSTER
+from workflows.attributes import PROJECT, STAGE, WAREHOUSE, attributes
 
 #: The workflows that are entities, in the order in which they are restored: an owner of others comes before these.
 TYPES = ("Cluster", "Project", "Warehouse", "Stage")
@@ -53,7 +55,9 @@ def read_backup(data: bytes) -> Backup:
         raise InvalidInput(f"this is {backup.api_version} {backup.kind}; expected {VERSION} Backup")
     unknown = sorted({entity.type for entity in backup.entities} - set(TYPES))
     if unknown:
-        raise InvalidInput(f"the backup holds {', '.join(unknown)}, made by a newer release; known are {', '.join(TYPES)}")
+        raise InvalidInput(
+            f"the backup holds {', '.join(unknown)}, made by a newer release; known are {', '.join(TYPES)}"
+        )
     return backup
 
 
@@ -77,6 +81,9 @@ async def restore_backup(calls: Calls, backup: Backup) -> list[str]:
     """See `Towpath.restore`."""
     targets = [(entity, Target(entity.id, f"{entity.type} {entity.id}")) for entity in backup.entities]
     running = [target.workflow_id for _, target in targets if await calls.running(target)]
+    if CLUSTER.workflow_id in running and await _cluster_is_empty(calls):
+        # Every worker starts a Cluster; one that nobody has told anything makes room.
+        running.remove(CLUSTER.workflow_id)
     if running:
         more = f" and {len(running) - 5} more" if len(running) > 5 else ""
         raise Refused(
@@ -93,17 +100,19 @@ async def restore_backup(calls: Calls, backup: Backup) -> list[str]:
                 task_queue=TASK_QUEUE,
                 search_attributes=_attributes(entity),
             ),
+            replace=entity.id == CLUSTER.workflow_id,
         )
     return [entity.id for entity, _ in order]
+
+
+async def _cluster_is_empty(calls: Calls) -> bool:
+    view = await calls.query(CLUSTER, "view", dict, open_only=True)
+    return not any(view.get(field) for field in ("tasks", "templates", "config", "projects"))
 
 
 def _attributes(entity: ArchivedEntity) -> TypedSearchAttributes:
     """What lists find the entity by, from its id: `stage/<project>/<name>`."""
     _, _, path = entity.id.partition("/")
     project, _, name = path.partition("/")
-    pairs = [SearchAttributePair(PROJECT_KEY, project)] if project else []
-    if entity.type == "Stage":
-        pairs.append(SearchAttributePair(STAGE_KEY, name))
-    if entity.type == "Warehouse":
-        pairs.append(SearchAttributePair(WAREHOUSE_KEY, name))
-    return TypedSearchAttributes(pairs)
+    key = {"Stage": STAGE, "Warehouse": WAREHOUSE}.get(entity.type)
+    return attributes({PROJECT: project} | ({key: name} if key else {}))

@@ -75,9 +75,7 @@ class Calls:
     def handle(self, target: Target) -> WorkflowHandle[Any, Any]:
         return self.temporal.get_workflow_handle(target.workflow_id)
 
-    async def query(
-        self, target: Target, name: str, result: type[T], *args: object, open_only: bool = False
-    ) -> T:
+    async def query(self, target: Target, name: str, result: type[T], *args: object, open_only: bool = False) -> T:
         """The answer of a query. `open_only`: what has ended counts as not found, as for entities that were deleted."""
         reject = QueryRejectCondition.NOT_OPEN if open_only else QueryRejectCondition.NONE
         async with self.explained(target):
@@ -115,15 +113,17 @@ class Calls:
             )
         return answer
 
-    async def start(self, target: Target, start: Start) -> None:
-        """Starts a workflow that must not run yet."""
+    async def start(self, target: Target, start: Start, *, replace: bool = False) -> None:
+        """Starts a workflow that must not run yet; `replace`: one that runs is terminated."""
         async with self.explained(target):
             await self.temporal.start_workflow(
                 start.workflow,
                 args=[start.arg],
                 id=target.workflow_id,
                 task_queue=start.task_queue,
-                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                id_conflict_policy=(
+                    WorkflowIDConflictPolicy.TERMINATE_EXISTING if replace else WorkflowIDConflictPolicy.FAIL
+                ),
                 search_attributes=start.search_attributes,
                 memo=start.memo,
                 static_summary=start.summary,
@@ -138,10 +138,6 @@ class Calls:
     async def cancel(self, target: Target) -> None:
         async with self.explained(target):
             await self.handle(target).cancel(rpc_timeout=SERVER_TIMEOUT)
-
-    async def terminate(self, target: Target, reason: str) -> None:
-        async with self.explained(target):
-            await self.handle(target).terminate(reason=reason, rpc_timeout=SERVER_TIMEOUT)
 
     async def running(self, target: Target) -> bool:
         """Whether the workflow runs now; asks no worker."""
@@ -211,7 +207,7 @@ class Calls:
 
 
 def innermost(error: BaseException) -> str:
-    """The message of the error at the bottom of a chain of Temporal failures: the one that was raised in the workflow."""
+    """The message at the bottom of a chain of Temporal failures: of the error that the workflow raised."""
     while isinstance(error, FailureError | WorkflowUpdateFailedError) and error.cause is not None:
         error = error.cause
     return error.message if isinstance(error, ApplicationError) else str(error)

@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from random import SystemRandom
 from typing import TypeVar
 
 from temporalio.client import Client
-from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.common import TypedSearchAttributes
 
 from model import names
 from model.availability import availability
@@ -29,19 +30,17 @@ from model.promotions import (
 )
 from model.resources.stage import Stage
 from model.stages import VerifyRequest
+from model.warehouse_view import describe_freight
 from model.warehouses import AliasRequest, ApproveRequest, Outcome, RefreshRequest
 from starter import kinds
-from starter.applying import Applied, ManifestFile, apply_manifests
+from starter.applying import Applied, apply_manifests
 from starter.archive import Backup, restore_backup, take_backup
 from starter.calls import UPDATE_TIMEOUT, Calls, Start, Target
-from starter.deleting import Deleted, Reference, delete_resources
+from starter.deleting import Deleted, Reference, check_there, delete_resources
 from starter.errors import Ambiguous, InvalidInput, NotFound, Refused, ServerSilent, WorkerSilent
+from starter.files import ManifestFile
 from starter.following import follow_promotion
 from starter.listing import (
-    FREIGHT_KEY,
-    PHASE_KEY,
-    PROJECT_KEY,
-    STAGE_KEY,
     RunLine,
     StageLine,
     WarehouseLine,
@@ -54,7 +53,6 @@ from starter.listing import (
 )
 from starter.shapes import (
     Resource,
-    freight_resource,
     held,
     promotion_resource,
     promotion_summary,
@@ -69,7 +67,10 @@ from starter.targets import (
     verification_target,
     warehouse_target,
 )
+from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, attributes
 from workflows.connection import ServerUnreachable, connect
+from workflows.converter import KeysInvalid
+from workflows.settings import SettingsInvalid
 
 T = TypeVar("T")
 
@@ -112,6 +113,8 @@ class Towpath:
             return cls(await connect(), actor)
         except ServerUnreachable as error:
             raise ServerSilent(str(error)) from error
+        except (SettingsInvalid, KeysInvalid) as error:
+            raise InvalidInput(str(error)) from error
 
     @property
     def address(self) -> str:
@@ -137,6 +140,10 @@ class Towpath:
         A Project goes with everything in it. Raises NotFound and Refused before anything is deleted.
         """
         return await delete_resources(self.calls, references, actor=self.actor, force=force)
+
+    async def check_there(self, reference: Reference) -> None:
+        """Raises NotFound where there is no such resource."""
+        await check_there(self.calls, reference)
 
     # Projects and what they hold
 
@@ -192,6 +199,11 @@ class Towpath:
     async def get_cluster_analysis_template(self, name: str) -> Resource:
         return self._named(kinds.CLUSTER_ANALYSIS_TEMPLATE, name, "", await self.list_cluster_analysis_templates())
 
+    async def find_cluster_config(self) -> Resource | None:
+        """The ClusterConfig, None where none was applied."""
+        config: Resource | None = (await self._cluster_view()).get("config")
+        return config
+
     async def _cluster_view(self) -> Resource:
         try:
             return await self.calls.query(CLUSTER, "view", dict, open_only=True)
@@ -232,7 +244,7 @@ class Towpath:
         return sorted(found, key=lambda record: (record.discovered_at, record.name), reverse=True)
 
     async def list_freight(self, project: str, warehouses: Sequence[str] = ()) -> list[Resource]:
-        return [freight_resource(project, record) for record in await self.freight_records(project, warehouses)]
+        return [describe_freight(project, record) for record in await self.freight_records(project, warehouses)]
 
     async def find_freight(self, project: str, name: str = "", alias: str = "") -> FreightRecord:
         """The Freight of that name or alias.
@@ -254,11 +266,13 @@ class Towpath:
             raise Ambiguous(f"{wanted!r} fits more than one piece of Freight in Project {project}: {found}")
         if not fitting:
             what = f"Freight with the alias {alias!r}" if alias else f"Freight {name!r}"
-            raise NotFound(f"{what} not found in Project {project}; `towpath get freight -p {project}` lists what there is")
+            raise NotFound(
+                f"{what} not found in Project {project}; `towpath get freight -p {project}` lists what there is"
+            )
         return fitting[0]
 
     async def get_freight(self, project: str, name: str = "", alias: str = "") -> Resource:
-        return freight_resource(project, await self.find_freight(project, name, alias))
+        return describe_freight(project, await self.find_freight(project, name, alias))
 
     async def approve(self, project: str, stage: str, freight: str = "", alias: str = "") -> Outcome:
         """Approves Freight for a Stage, whatever was or wasn't verified upstream."""
@@ -378,16 +392,14 @@ class Towpath:
             arg=request,
             task_queue=names.TASK_QUEUE,
             search_attributes=self._attributes(project, stage, record.name),
-            memo={"summary": {"freightAlias": record.alias, "actor": self.actor}},
+            memo={SUMMARY: {"freightAlias": record.alias, "actor": self.actor}},
             summary=f"{shown} to {stage}",
             details=f"Freight {record.name} ({record.alias}) to Stage {stage} of Project {project},"
             f" asked for by {self.actor or 'nobody in particular'}",
         )
         return await self._admission(promotion_target(project, name), start)
 
-    async def promote_downstream(
-        self, project: str, stage: str, *, freight: str = "", alias: str = ""
-    ) -> Admission:
+    async def promote_downstream(self, project: str, stage: str, *, freight: str = "", alias: str = "") -> Admission:
         """Asks for a Promotion to each Stage immediately downstream of this one; its name is the FanOut's."""
         check_name("Project", project)
         check_name("Stage", stage)
@@ -406,7 +418,7 @@ class Towpath:
             arg=request,
             task_queue=names.TASK_QUEUE,
             search_attributes=self._attributes(project, stage, record.name),
-            memo={"summary": {"freightAlias": record.alias, "actor": self.actor}},
+            memo={SUMMARY: {"freightAlias": record.alias, "actor": self.actor}},
             summary=f"{record.alias or record.name[:7]} to all downstream of {stage}",
             details=f"Freight {record.name} ({record.alias}) to all Stages immediately downstream of {stage}"
             f" in Project {project}, asked for by {self.actor or 'nobody in particular'}",
@@ -501,9 +513,7 @@ class Towpath:
 
     # Inner
 
-    async def _ask(
-        self, target: Target, update: str, request: object, timeout: timedelta = UPDATE_TIMEOUT
-    ) -> Outcome:
+    async def _ask(self, target: Target, update: str, request: object, timeout: timedelta = UPDATE_TIMEOUT) -> Outcome:
         outcome = await self.calls.update(target, update, Outcome, request, timeout)
         if not outcome.ok:
             raise Refused(outcome.message or f"{target.words} refused")
@@ -514,10 +524,8 @@ class Towpath:
             return await self.calls.update_with_start(target, start, "admission", Admission, fresh=True)
         except WorkerSilent:
             # Nobody must be surprised, hours later, by a promotion that was reported as not made.
-            try:
+            with suppress(NotFound):
                 await self._abort(target, "nobody answered the request")
-            except NotFound:
-                pass
             raise
 
     async def _known(self, project: str, lines: list[T]) -> list[T]:
@@ -527,7 +535,7 @@ class Towpath:
         return lines
 
     async def _each(self, wanted: Iterable[str], ask: Callable[[str], Awaitable[T]]) -> list[T]:
-        """The answers in the order of the questions. What vanished since it was listed is left out by no one: it raises."""
+        """The answers, in the order of the questions."""
         gate = asyncio.Semaphore(BREADTH)
 
         async def bounded(name: str) -> T:
@@ -550,11 +558,4 @@ class Towpath:
         return names.run_name(stage, names.new_ulid(datetime.now(UTC), self._random), freight)
 
     def _attributes(self, project: str, stage: str, freight: str) -> TypedSearchAttributes:
-        return TypedSearchAttributes(
-            [
-                SearchAttributePair(PROJECT_KEY, project),
-                SearchAttributePair(STAGE_KEY, stage),
-                SearchAttributePair(FREIGHT_KEY, freight),
-                SearchAttributePair(PHASE_KEY, "Pending"),
-            ]
-        )
+        return attributes({PROJECT: project, STAGE: stage, FREIGHT: freight, PHASE: "Pending"})

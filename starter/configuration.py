@@ -26,7 +26,7 @@ def configuration_path() -> Path:
 
 
 def load_configuration() -> Configuration:
-    """The configuration as it stands; where there is no file, an empty one. Raises InvalidInput on an unreadable file."""
+    """The configuration as it stands; where there is no file, an empty one. Raises InvalidInput."""
     path = configuration_path()
     try:
         return Configuration.model_validate_json(path.read_bytes())

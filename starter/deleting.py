@@ -40,9 +40,7 @@ class Deleted:
     message: str = ""
 
 
-async def delete_resources(
-    calls: Calls, references: Sequence[Reference], *, actor: str, force: bool
-) -> list[Deleted]:
+async def delete_resources(calls: Calls, references: Sequence[Reference], *, actor: str, force: bool) -> list[Deleted]:
     """See `Towpath.delete`."""
     wanted: dict[Reference, None] = {}
     views: dict[str, ProjectView] = {}
@@ -55,11 +53,11 @@ async def delete_resources(
         if reference.kind is kinds.PROJECT:
             wanted |= dict.fromkeys(_content(reference.name, views[reference.name]))
         else:
-            await _check_there(calls, reference, views.get(reference.project))
+            await check_there(calls, reference, views.get(reference.project))
         wanted[reference] = None
     if not force:
         await _check_quiet(calls, list(wanted), list(views))
-    deleted = []
+    deleted: list[Deleted] = []
     for reference in sorted(wanted, key=lambda item: (_ORDER.index(item.kind), item.project, item.name)):
         outcome = await _delete(calls, reference, actor, force)
         if not outcome.ok:
@@ -75,19 +73,30 @@ def _content(project: str, view: ProjectView) -> list[Reference]:
     return stages + [Reference(kinds.WAREHOUSE, name, project) for name in view.warehouses]
 
 
-async def _check_there(calls: Calls, reference: Reference, view: ProjectView | None) -> None:
-    if reference.kind in _ENTITIES:
-        if not await calls.running(_target(reference)):
-            raise _target(reference).missing()
+async def check_there(calls: Calls, reference: Reference, view: ProjectView | None = None) -> None:
+    """Raises NotFound where there is no such resource. `view`: of its Project, if that is known already."""
+    target = _target(reference)
+    if reference.kind in (*_ENTITIES, kinds.PROJECT):
+        if not await calls.running(target):
+            raise target.missing()
         return
-    if view is not None:
+    if reference.kind in _CLUSTER_HOLDS:
+        cluster = await calls.query(target, "view", dict, open_only=True)
         there = {
-            kinds.PROJECT_CONFIG: {reference.name} if view.config is not None else set(),
-            kinds.PROMOTION_TASK: set(view.tasks),
-            kinds.ANALYSIS_TEMPLATE: set(view.templates),
+            kinds.CLUSTER_PROMOTION_TASK: reference.name in cluster.get("tasks", {}),
+            kinds.CLUSTER_ANALYSIS_TEMPLATE: reference.name in cluster.get("templates", {}),
+            kinds.CLUSTER_CONFIG: cluster.get("config") is not None,
         }
-        if reference.kind in there and reference.name not in there[reference.kind]:
-            raise NotFound(f"{reference} not found in Project {reference.project}")
+    else:
+        held = view or await calls.query(target, "view", ProjectView, open_only=True)
+        there = {
+            kinds.PROJECT_CONFIG: held.config is not None,
+            kinds.PROMOTION_TASK: reference.name in held.tasks,
+            kinds.ANALYSIS_TEMPLATE: reference.name in held.templates,
+        }
+    if not there.get(reference.kind, True):
+        where = f" in Project {reference.project}" if reference.project else ""
+        raise NotFound(f"{reference} not found{where}")
 
 
 async def _check_quiet(calls: Calls, references: Sequence[Reference], projects: Sequence[str]) -> None:

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pydantic import Field
 from temporalio.client import WorkflowExecution
-from temporalio.common import SearchAttributeKey
 
 from model.base import Message, Time
 from model.stages import StageSummary
-
-PROJECT_KEY = SearchAttributeKey.for_keyword("TowpathProject")
-STAGE_KEY = SearchAttributeKey.for_keyword("TowpathStage")
-WAREHOUSE_KEY = SearchAttributeKey.for_keyword("TowpathWarehouse")
-FREIGHT_KEY = SearchAttributeKey.for_keyword("TowpathFreight")
-PHASE_KEY = SearchAttributeKey.for_keyword("TowpathPhase")
+from workflows.attributes import FREIGHT, PHASE, STAGE, SUMMARY
 
 
 class StageLine(Message):
@@ -32,7 +25,9 @@ class WarehouseSummary(Message):
     generation: int = 0
     #: How many pieces of Freight it has.
     freight: int = 0
-    last_discovery: Time | None = None
+    #: When it last looked, in RFC 3339; empty: never yet.
+    last_discovery: str = ""
+    #: Why the last look found nothing or failed.
     error: str = ""
     healthy: bool | None = None
 
@@ -56,13 +51,6 @@ class RunLine(Message):
     created_at: Time
     #: When its workflow closed.
     finished_at: Time | None = None
-
-
-class PipelineView(Message):
-    """A Project's Stages and Warehouses at a glance."""
-
-    stages: list[StageLine] = Field(default_factory=list)
-    warehouses: list[WarehouseLine] = Field(default_factory=list)
 
 
 def entities(workflow: str, project: str = "") -> str:
@@ -92,7 +80,7 @@ async def stage_lines(project: str, executions: Iterable[WorkflowExecution]) -> 
         StageLine(
             project=project,
             name=last_part(execution),
-            summary=await execution.memo_value("summary", StageSummary(), type_hint=StageSummary),
+            summary=await execution.memo_value(SUMMARY, StageSummary(), type_hint=StageSummary),
         )
         for execution in executions
     ]
@@ -105,7 +93,7 @@ async def warehouse_lines(project: str, executions: Iterable[WorkflowExecution])
         WarehouseLine(
             project=project,
             name=last_part(execution),
-            summary=await execution.memo_value("summary", WarehouseSummary(), type_hint=WarehouseSummary),
+            summary=await execution.memo_value(SUMMARY, WarehouseSummary(), type_hint=WarehouseSummary),
         )
         for execution in executions
     ]
@@ -121,9 +109,9 @@ def run_lines(project: str, executions: Iterable[WorkflowExecution]) -> list[Run
             RunLine(
                 project=project,
                 name=last_part(execution),
-                stage=attributes.get(STAGE_KEY) or "",
-                freight=attributes.get(FREIGHT_KEY) or "",
-                phase=attributes.get(PHASE_KEY) or "",
+                stage=attributes.get(STAGE) or "",
+                freight=attributes.get(FREIGHT) or "",
+                phase=attributes.get(PHASE) or "",
                 created_at=execution.start_time,
                 finished_at=execution.close_time,
             )

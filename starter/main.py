@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import sys
 import traceback
@@ -41,10 +42,10 @@ class Commands(click.Group):
     """The group of all commands: imports them one by one, and says every error in one line."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return [name for name in COMMANDS if importlib.util.find_spec(f"starter.commands.{name}") is not None]
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
+        if name not in self.list_commands(context):
             return None
         command: click.Command = importlib.import_module(f"starter.commands.{name}").command
         return command

@@ -9,6 +9,7 @@ import click
 
 from starter.configuration import load_configuration
 from starter.errors import TowpathError
+from starter.kinds import spellings
 from starter.output import Format
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,6 +27,11 @@ def _needed_project(context: click.Context, parameter: click.Parameter, value: s
             context,
         )
     return project
+
+
+def complete_kinds(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Completion by the kinds of resources."""
+    return [spelling for spelling in spellings() if spelling.startswith(incomplete)]
 
 
 def complete_names(plural: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:

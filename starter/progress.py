@@ -38,7 +38,7 @@ def failing_step(view: PromotionView) -> StepRecord | None:
     """The step whose message is the Promotion's: the worst one that does not continue on error."""
     failures = [step for step in view.steps if step.status and step.status.failure and not step.continue_on_error]
     said = [step for step in failures if step.message == view.message]
-    return (said or failures or [None])[0]
+    return next(iter(said or failures), None)
 
 
 def verdict(view: PromotionView) -> str:

@@ -43,18 +43,18 @@ class Session:
         self.connect = connect
 
 
-def connected(
-    function: Callable[Concatenate[Towpath, P], Coroutine[Any, Any, None]],
+def asynchronous(
+    function: Callable[Concatenate[Session, P], Coroutine[Any, Any, None]],
 ) -> Callable[P, None]:
-    """Makes a coroutine that takes a Towpath into the callback of a command."""
+    """Makes a coroutine that takes the session into the callback of a command.
+
+    It checks its arguments, then connects: a wrong usage is told where no server is near.
+    """
 
     @functools.wraps(function)
     def callback(*args: P.args, **kwargs: P.kwargs) -> None:
         session = click.get_current_context().ensure_object(Session)
 
-        async def run() -> None:
-            await function(await session.connect(), *args, **kwargs)
-
-        asyncio.run(run())
+        asyncio.run(function(session, *args, **kwargs))
 
     return callback

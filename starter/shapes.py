@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from model.base import Json, format_duration, format_time
-from model.freight_status import FreightRecord
+from model.base import Json, format_time
 from model.promotions import PromotionView
 from model.steps import StepStatus
-from starter.kinds import Kind, FREIGHT, PROMOTION
+from starter.kinds import PROMOTION, Kind
 
-ALIAS_LABEL = "kargo.akuity.io/alias"
 ACTOR_ANNOTATION = "kargo.akuity.io/create-actor"
 
 Resource = dict[str, Json]
@@ -37,36 +35,6 @@ def held(kind: Kind, name: str, project: str, value: Resource) -> Resource:
     if "kind" in value and "metadata" in value:
         return value
     return {**resource(kind, name, project), "spec": value}
-
-
-def freight_resource(project: str, record: FreightRecord) -> Resource:
-    """Freight, in Kargo's shape (api/v1alpha1/freight_types.go)."""
-    shown = resource(FREIGHT, record.name, project, record.discovered_at)
-    if record.alias:
-        shown["metadata"]["labels"] = {ALIAS_LABEL: record.alias}
-        shown["alias"] = record.alias
-    reference = record.reference.shown()
-    shown["origin"] = reference["origin"]
-    for field in ("commits", "images", "charts", "artifacts"):
-        if reference.get(field):
-            shown[field] = reference[field]
-    shown["discoveredAt"] = format_time(record.discovered_at)
-    status: Resource = {
-        "verifiedIn": {
-            stage: {
-                "verifiedAt": format_time(entry.verified_at),
-                **({} if entry.longest_soak is None else {"longestSoak": format_duration(entry.longest_soak)}),
-            }
-            for stage, entry in sorted(record.verified_in.items())
-        },
-        "approvedFor": {
-            stage: {"approvedAt": format_time(moment)} for stage, moment in sorted(record.approved_for.items())
-        },
-        "currentlyIn": {stage: {"since": format_time(moment)} for stage, moment in sorted(record.currently_in.items())},
-        "metadata": record.metadata,
-    }
-    shown["status"] = {field: value for field, value in status.items() if value}
-    return shown
 
 
 def promotion_summary(

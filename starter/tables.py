@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from model.base import Json, format_time
+from model.base import Json
 from starter import kinds
 from starter.kinds import Kind
 from starter.listing import StageLine, WarehouseLine
@@ -37,7 +37,8 @@ def stage_row(line: StageLine) -> Resource:
     summary = line.summary
     shown = resource(kinds.STAGE, line.name, line.project)
     shown["status"] = {
-        "freightSummary": summary.freight_summary or ",".join(summary.freight),
+        "freightSummary": ",".join(alias or name[:7] for name, alias in summary.freight.items())
+        or summary.freight_summary,
         "health": {"status": summary.health},
         "verification": summary.verification,
         "currentPromotion": {"name": summary.current_promotion},
@@ -58,7 +59,7 @@ def warehouse_row(line: WarehouseLine) -> Resource:
     shown = resource(kinds.WAREHOUSE, line.name, line.project)
     shown["status"] = {
         "freight": summary.freight,
-        "lastDiscovery": format_time(summary.last_discovery) if summary.last_discovery else "",
+        "lastDiscovery": summary.last_discovery,
         "error": summary.error,
         "healthy": {True: "True", False: "False", None: "Unknown"}[summary.healthy],
     }
@@ -69,16 +70,7 @@ def _promotion_state(item: Resource) -> str:
     running = at(item, "status", "currentPromotion", "name")
     if running:
         return "Running"
-    return at(item, "status", "lastPromotion", "phase") or at(
-        item, "status", "lastPromotion", "status", "phase"
-    )
-
-
-def _freight_of(item: Resource) -> str:
-    summary = at(item, "status", "freightSummary")
-    if not summary and at(item, "status", "controlFlow") == "True":
-        return "(control flow)"
-    return summary
+    return at(item, "status", "lastPromotion", "phase") or at(item, "status", "lastPromotion", "status", "phase")
 
 
 def _verification_of(item: Resource) -> str:
@@ -123,7 +115,8 @@ def _freight_contents(item: Resource) -> str:
         name = f"/{chart['name']}" if chart.get("name") else ""
         parts.append(f"{chart.get('repoURL', '')}{name}:{chart.get('version', '')}")
     parts += [
-        f"{artifact.get('subscriptionName', '')}:{artifact.get('version', '')}" for artifact in item.get("artifacts", [])
+        f"{artifact.get('subscriptionName', '')}:{artifact.get('version', '')}"
+        for artifact in item.get("artifacts", [])
     ]
     return ",".join(parts)
 
@@ -171,7 +164,7 @@ COLUMNS: dict[Kind, tuple[Column, ...]] = {
     ),
     kinds.STAGE: (
         _NAME,
-        Column("CURRENT FREIGHT", _freight_of),
+        Column("CURRENT FREIGHT", _at("status", "freightSummary")),
         Column("HEALTH", _at("status", "health", "status")),
         Column("VERIFICATION", _verification_of),
         Column("PROMOTION", _promotion_state),

@@ -5,10 +5,9 @@ from __future__ import annotations
 import click
 
 from starter import options
-from starter.client import Towpath
 from starter.errors import NotFound, Refused
 from starter.output import at
-from starter.session import connected
+from starter.session import Session, asynchronous
 
 
 @click.group()
@@ -29,8 +28,8 @@ reason_option = click.option("--reason", default="", help="Why; it is recorded w
 @click.argument("name", shell_complete=options.complete_names("promotions"))
 @options.project_option
 @reason_option
-@connected
-async def promotion(towpath: Towpath, name: str, project: str, reason: str) -> None:
+@asynchronous
+async def promotion(session: Session, name: str, project: str, reason: str) -> None:
     """Abort a promotion, pending or running, or all promotions of a fan-out.
 
     \b
@@ -38,6 +37,7 @@ async def promotion(towpath: Towpath, name: str, project: str, reason: str) -> N
       towpath abort promotion dev.01jd2v8m3k.8a1f3c2 -p guestbook
       towpath abort promotion dev.01jd2v8m3k.8a1f3c2 -p guestbook --reason "wrong version"
     """
+    towpath = await session.connect()
     outcome = await towpath.abort_promotion(project, name, reason)
     click.echo(outcome.message)
 
@@ -46,8 +46,8 @@ async def promotion(towpath: Towpath, name: str, project: str, reason: str) -> N
 @click.argument("name", shell_complete=options.complete_names("verifications"))
 @options.project_option
 @reason_option
-@connected
-async def verification(towpath: Towpath, name: str, project: str, reason: str) -> None:
+@asynchronous
+async def verification(session: Session, name: str, project: str, reason: str) -> None:
     """Abort the verification that runs in a Stage. NAME is the verification's, or the Stage's.
 
     \b
@@ -55,6 +55,7 @@ async def verification(towpath: Towpath, name: str, project: str, reason: str) -
       towpath abort verification staging -p guestbook
       towpath abort verification staging.01jd2v8m3k.5b2e9d1 -p guestbook
     """
+    towpath = await session.connect()
     stage = name
     try:
         run = await towpath.get_verification(project, name)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import click
 
 from starter import kinds, options
-from starter.client import Towpath
 from starter.files import read_files
 from starter.output import Format, print_data
-from starter.session import connected
+from starter.session import Session, asynchronous
 
 
 @click.command()
@@ -17,9 +18,9 @@ from starter.session import connected
 @options.optional_project_option
 @click.option("--dry-run", is_flag=True, help="Validate, and say what would be applied; change nothing.")
 @options.report_option
-@connected
+@asynchronous
 async def command(
-    towpath: Towpath, filenames: tuple[str, ...], recursive: bool, project: str, dry_run: bool, output: Format
+    session: Session, filenames: tuple[str, ...], recursive: bool, project: str, dry_run: bool, output: Format
 ) -> None:
     """Apply manifests: Projects, ProjectConfigs, Warehouses, Stages, tasks, analysis templates.
 
@@ -35,7 +36,9 @@ async def command(
     """
     if not filenames:
         raise click.UsageError("say what to apply: -f FILE, -f DIR, or -f - for standard input")
-    applied = await towpath.apply(read_files(filenames, recursive=recursive), project=project, dry_run=dry_run)
+    files = await asyncio.to_thread(read_files, filenames, recursive=recursive)
+    towpath = await session.connect()
+    applied = await towpath.apply(files, project=project, dry_run=dry_run)
     for warning in applied.warnings:
         click.echo(f"warning: {' '.join(warning.split())}", err=True)
     if output in (Format.JSON, Format.YAML):

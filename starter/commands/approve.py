@@ -5,8 +5,7 @@ from __future__ import annotations
 import click
 
 from starter import options
-from starter.client import Towpath
-from starter.session import connected
+from starter.session import Session, asynchronous
 
 
 @click.command()
@@ -16,8 +15,8 @@ from starter.session import connected
     "--freight-alias", default="", shell_complete=options.complete_names("aliases"), help="The Freight, by alias."
 )
 @click.option("--stage", required=True, shell_complete=options.complete_names("stages"), help="The Stage.")
-@connected
-async def command(towpath: Towpath, project: str, freight: str, freight_alias: str, stage: str) -> None:
+@asynchronous
+async def command(session: Session, project: str, freight: str, freight_alias: str, stage: str) -> None:
     """Approve Freight for promotion to a Stage, without verification upstream.
 
     \b
@@ -27,5 +26,6 @@ async def command(towpath: Towpath, project: str, freight: str, freight_alias: s
     """
     if bool(freight) == bool(freight_alias):
         raise click.UsageError("say exactly one of --freight and --freight-alias")
+    towpath = await session.connect()
     await towpath.approve(project, stage, freight, freight_alias)
     click.echo(f"freight {freight or freight_alias} approved for stage {stage}")

@@ -8,15 +8,14 @@ from pathlib import Path
 
 import click
 
-from starter.client import Towpath
 from starter.errors import InvalidInput
-from starter.session import connected
+from starter.session import Session, asynchronous
 
 
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
-@connected
-async def command(towpath: Towpath, file: str) -> None:
+@asynchronous
+async def command(session: Session, file: str) -> None:
     """Write the state of every Project, Warehouse and Stage to FILE (- is standard output).
 
     Manifests, Freight, approvals, histories: all that `towpath restore` needs. Promotions and verifications that are
@@ -27,6 +26,7 @@ async def command(towpath: Towpath, file: str) -> None:
       towpath backup towpath.json
       towpath backup - | gzip > towpath.json.gz
     """
+    towpath = await session.connect()
     backup = await towpath.backup()
     text = backup.model_dump_json(by_alias=True, indent=1) + "\n"
     if file == "-":

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import click
 
 from starter import kinds, options
+from starter.applying import named_in
 from starter.client import Towpath
 from starter.deleting import Reference
 from starter.errors import NotFound
 from starter.files import read_files
 from starter.output import Format, print_data
-from starter.session import connected
+from starter.session import Session, asynchronous
 
 
 def _complete_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -21,9 +24,7 @@ def _complete_names(context: click.Context, parameter: click.Parameter, incomple
 
 
 @click.command()
-@click.argument(
-    "kind", metavar="[TYPE]", default="", shell_complete=lambda c, p, i: [s for s in kinds.spellings() if s.startswith(i)]
-)
+@click.argument("kind", metavar="[TYPE]", default="", shell_complete=options.complete_kinds)
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=_complete_names)
 @options.optional_project_option
 @options.files_option
@@ -31,9 +32,9 @@ def _complete_names(context: click.Context, parameter: click.Parameter, incomple
 @click.option("--force", is_flag=True, help="Also while a promotion runs: it is aborted.")
 @click.option("--ignore-not-found", is_flag=True, help="What isn't there is no error.")
 @options.report_option
-@connected
+@asynchronous
 async def command(
-    towpath: Towpath,
+    session: Session,
     kind: str,
     names: tuple[str, ...],
     project: str,
@@ -45,7 +46,8 @@ async def command(
 ) -> None:
     """Delete resources: those in files, or of a TYPE and NAME.
 
-    A Project goes with everything in it. Nothing is deleted while a promotion runs in one of the Stages, unless --force.
+    A Project goes with everything in it. While a promotion runs in one of the Stages, nothing is deleted, unless
+    --force is given.
 
     \b
     Examples:
@@ -56,7 +58,7 @@ async def command(
     if bool(filenames) == bool(kind):
         raise click.UsageError("say either -f FILE, or a TYPE and the NAMEs of what to delete")
     if filenames:
-        references = await towpath.named_in(read_files(filenames, recursive=recursive), project=project)
+        references = named_in(await asyncio.to_thread(read_files, filenames, recursive=recursive), project)
     else:
         kind, slash, name = kind.partition("/")
         found = kinds.find_kind(kind)
@@ -68,6 +70,7 @@ async def command(
                 "no project: say --project, set TOWPATH_PROJECT, or choose one with `towpath config set-project NAME`"
             )
         references = [Reference(found, name, project if found.namespaced else "") for name in names]
+    towpath = await session.connect()
     if ignore_not_found:
         references = [reference for reference in references if await _is_there(towpath, reference)]
     deleted = await towpath.delete(references, force=force)

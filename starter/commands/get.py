@@ -11,7 +11,7 @@ from starter.client import Towpath
 from starter.errors import InvalidInput, NotFound, TowpathError
 from starter.kinds import Kind
 from starter.output import Format, print_resources
-from starter.session import connected
+from starter.session import Session, asynchronous
 from starter.shapes import Resource
 
 _PROJECTLESS = (
@@ -32,18 +32,36 @@ def _complete_names(context: click.Context, parameter: click.Parameter, incomple
 
 
 @click.command()
-@click.argument("kind", metavar="TYPE", shell_complete=lambda c, p, i: [s for s in kinds.spellings() if s.startswith(i)])
+@click.argument("kind", metavar="TYPE", shell_complete=options.complete_kinds)
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=_complete_names)
 @options.optional_project_option
-@click.option("--stage", default="", shell_complete=options.complete_names("stages"), help="Promotions, verifications: of this Stage alone.")
-@click.option("--warehouse", "--origin", "warehouses", multiple=True, shell_complete=options.complete_names("warehouses"), help="Freight: of this Warehouse alone. May be given many times.")
+@click.option(
+    "--stage",
+    default="",
+    shell_complete=options.complete_names("stages"),
+    help="Promotions, verifications: of this Stage alone.",
+)
+@click.option(
+    "--warehouse",
+    "--origin",
+    "warehouses",
+    multiple=True,
+    shell_complete=options.complete_names("warehouses"),
+    help="Freight: of this Warehouse alone. May be given many times.",
+)
 @click.option("--name", "more_names", multiple=True, help="Freight: of this name. May be given many times.")
-@click.option("--alias", "aliases", multiple=True, shell_complete=options.complete_names("aliases"), help="Freight: with this alias. May be given many times.")
+@click.option(
+    "--alias",
+    "aliases",
+    multiple=True,
+    shell_complete=options.complete_names("aliases"),
+    help="Freight: with this alias. May be given many times.",
+)
 @click.option("--no-headers", is_flag=True, help="Tables without their first line.")
 @options.output_option()
-@connected
+@asynchronous
 async def command(
-    towpath: Towpath,
+    session: Session,
     kind: str,
     names: tuple[str, ...],
     project: str,
@@ -82,6 +100,7 @@ async def command(
         raise click.UsageError(
             "no project: say --project, set TOWPATH_PROJECT, or choose one with `towpath config set-project NAME`"
         )
+    towpath = await session.connect()
     missing: list[NotFound] = []
     if names or aliases:
         items = []
@@ -105,8 +124,8 @@ async def command(
             nothing=f"No {found_kind.plural} found{where}.",
         )
     if missing:
-        for error in missing[:-1]:
-            click.echo(f"error: {error}", err=True)
+        for lacking in missing[:-1]:
+            click.echo(f"error: {lacking}", err=True)
         raise missing[-1]
 
 

@@ -8,11 +8,10 @@ import yaml
 from model.base import Json, format_time
 from model.promotions import PromotionView
 from starter import options
-from starter.client import Towpath
 from starter.errors import NotFound
 from starter.output import Format, at, print_data
 from starter.progress import duration, step_name
-from starter.session import connected
+from starter.session import Session, asynchronous
 from starter.shapes import Resource, promotion_resource
 
 
@@ -44,8 +43,8 @@ def command() -> None:
 @click.argument("name", shell_complete=options.complete_names("promotions"))
 @options.project_option
 @options.output_option(Format.TABLE, Format.JSON, Format.YAML)
-@connected
-async def promotion(towpath: Towpath, name: str, project: str, output: Format) -> None:
+@asynchronous
+async def promotion(session: Session, name: str, project: str, output: Format) -> None:
     """Show a promotion's steps: times, outcome, output, error.
 
     \b
@@ -53,6 +52,7 @@ async def promotion(towpath: Towpath, name: str, project: str, output: Format) -
       towpath logs promotion dev.01jd2v8m3k.8a1f3c2 -p guestbook
       towpath logs promotion dev.01jd2v8m3k.8a1f3c2 -p guestbook -o yaml
     """
+    towpath = await session.connect()
     view = await towpath.promotion_view(project, name)
     if output is Format.TABLE:
         for line in promotion_log(view):
@@ -66,8 +66,8 @@ async def promotion(towpath: Towpath, name: str, project: str, output: Format) -
 @options.project_option
 @click.option("--metric", default="", help="This metric alone.")
 @options.output_option(Format.TABLE, Format.JSON, Format.YAML)
-@connected
-async def verification(towpath: Towpath, name: str, project: str, metric: str, output: Format) -> None:
+@asynchronous
+async def verification(session: Session, name: str, project: str, metric: str, output: Format) -> None:
     """Show a verification's metrics: measurements, values, outcome, error.
 
     \b
@@ -75,6 +75,7 @@ async def verification(towpath: Towpath, name: str, project: str, metric: str, o
       towpath logs verification staging.01jd2v8m3k.5b2e9d1 -p guestbook
       towpath logs staging.01jd2v8m3k.5b2e9d1 -p guestbook --metric status
     """
+    towpath = await session.connect()
     run = await towpath.get_verification(project, name)
     if metric:
         results = run.get("status", {}).get("metricResults") or []

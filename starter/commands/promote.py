@@ -14,7 +14,7 @@ from starter.client import Towpath
 from starter.errors import Refused, TowpathError
 from starter.output import Format, print_data
 from starter.progress import Lines, LiveTable, progress_on, verdict
-from starter.session import connected
+from starter.session import Session, asynchronous
 from starter.shapes import promotion_resource, resource_list
 
 
@@ -42,9 +42,9 @@ from starter.shapes import promotion_resource, resource_list
 @click.option("--abort", is_flag=True, help="Abort the promotion named with --name.")
 @click.option("--wait", is_flag=True, help="Show the steps as they go; exit 1 unless the promotion Succeeded.")
 @options.report_option
-@connected
+@asynchronous
 async def command(
-    towpath: Towpath,
+    session: Session,
     project: str,
     freight: str,
     freight_alias: str,
@@ -72,6 +72,7 @@ async def command(
     if abort or name:
         if not (abort and name) or freight or freight_alias or warehouse or stage or downstream_from:
             raise click.UsageError("--name and --abort go together, and with nothing else")
+        towpath = await session.connect()
         click.echo((await towpath.abort_promotion(project, name)).message)
         return
     if sum(map(bool, (freight, freight_alias, warehouse))) != 1:
@@ -83,13 +84,12 @@ async def command(
     upstream = downstream_from or (stage if downstream else "")
     if upstream and warehouse:
         raise click.UsageError("--warehouse does not go with downstream: say --freight or --freight-alias")
+    towpath = await session.connect()
     if upstream:
         admission = await towpath.promote_downstream(project, upstream, freight=freight, alias=freight_alias)
         promotions = admission.promotions
     else:
-        admission = await towpath.promote(
-            project, stage, freight=freight, alias=freight_alias, warehouse=warehouse
-        )
+        admission = await towpath.promote(project, stage, freight=freight, alias=freight_alias, warehouse=warehouse)
         promotions = [admission.name]
     if not admission.accepted:
         raise Refused(f"refused: {admission.reason}")
@@ -127,8 +127,9 @@ async def _wait(towpath: Towpath, project: str, promotions: Sequence[str], outpu
             return list(await asyncio.gather(*(_follow(towpath, project, name, progress) for name in promotions)))
         except asyncio.CancelledError:
             named = promotions[0] if len(promotions) == 1 else f"{len(promotions)} promotions"
-            hint = f"`towpath logs promotion {promotions[0]} -p {project}`" if promotions else "`towpath get promotions`"
-            progress.say(f"no longer waiting; {named} goes on without you. {hint} shows it")
+            goes = "goes" if len(promotions) == 1 else "go"
+            shown = f"`towpath logs promotion {promotions[0]} -p {project}` shows it"
+            progress.say(f"no longer waiting; {named} {goes} on. {shown}")
             raise
 
 

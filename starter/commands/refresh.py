@@ -5,8 +5,7 @@ from __future__ import annotations
 import click
 
 from starter import options
-from starter.client import Towpath
-from starter.session import connected
+from starter.session import Session, asynchronous
 
 
 @click.group()
@@ -24,8 +23,8 @@ def command() -> None:
 @click.argument("name", shell_complete=options.complete_names("warehouses"))
 @options.project_option
 @click.option("--wait", is_flag=True, help="Wait until the look is over.")
-@connected
-async def warehouse(towpath: Towpath, name: str, project: str, wait: bool) -> None:
+@asynchronous
+async def warehouse(session: Session, name: str, project: str, wait: bool) -> None:
     """Look for new artifacts now.
 
     \b
@@ -33,6 +32,7 @@ async def warehouse(towpath: Towpath, name: str, project: str, wait: bool) -> No
       towpath refresh warehouse guestbook -p guestbook
       towpath refresh warehouse guestbook -p guestbook --wait
     """
+    towpath = await session.connect()
     outcome = await towpath.refresh_warehouse(project, name, wait=wait)
     click.echo(outcome.message or f"warehouse {name} refreshed")
 
@@ -41,8 +41,8 @@ async def warehouse(towpath: Towpath, name: str, project: str, wait: bool) -> No
 @click.argument("name", shell_complete=options.complete_names("stages"))
 @options.project_option
 @click.option("--wait", is_flag=True, help="Wait until the look is over.")
-@connected
-async def stage(towpath: Towpath, name: str, project: str, wait: bool) -> None:
+@asynchronous
+async def stage(session: Session, name: str, project: str, wait: bool) -> None:
     """Look at a Stage's health now.
 
     \b
@@ -50,5 +50,6 @@ async def stage(towpath: Towpath, name: str, project: str, wait: bool) -> None:
       towpath refresh stage dev -p guestbook
       towpath refresh stage dev -p guestbook --wait
     """
+    towpath = await session.connect()
     outcome = await towpath.refresh_stage(project, name, wait=wait)
     click.echo(outcome.message or f"stage {name} refreshed")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 
 import click
 
 from starter.archive import read_backup
-from starter.client import Towpath
 from starter.errors import InvalidInput
-from starter.session import connected
+from starter.session import Session, asynchronous
 
 #: The largest backup that is read, in bytes.
 MAX_BACKUP = 1024 * 1024 * 1024
@@ -18,8 +18,8 @@ MAX_BACKUP = 1024 * 1024 * 1024
 
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
-@connected
-async def command(towpath: Towpath, file: str) -> None:
+@asynchronous
+async def command(session: Session, file: str) -> None:
     """Start every entity of a backup again, where none of them runs.
 
     \b
@@ -27,6 +27,14 @@ async def command(towpath: Towpath, file: str) -> None:
       towpath restore towpath.json
       gunzip < towpath.json.gz | towpath restore -
     """
+    backup = read_backup(await asyncio.to_thread(_read, file))
+    towpath = await session.connect()
+    restored = await towpath.restore(backup)
+    for workflow_id in restored:
+        click.echo(f"{workflow_id} restored")
+
+
+def _read(file: str) -> bytes:
     try:
         if file == "-":
             data = sys.stdin.buffer.read(MAX_BACKUP + 1)
@@ -37,6 +45,4 @@ async def command(towpath: Towpath, file: str) -> None:
         raise InvalidInput(f"{file}: {error.strerror}") from error
     if len(data) > MAX_BACKUP:
         raise InvalidInput(f"{file} is larger than {MAX_BACKUP} bytes")
-    restored = await towpath.restore(read_backup(data))
-    for workflow_id in restored:
-        click.echo(f"{workflow_id} restored")
+    return data

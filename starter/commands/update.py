@@ -5,8 +5,7 @@ from __future__ import annotations
 import click
 
 from starter import options
-from starter.client import Towpath
-from starter.session import connected
+from starter.session import Session, asynchronous
 
 
 @click.group()
@@ -23,12 +22,12 @@ def command() -> None:
 @click.argument("argument", metavar="[NAME]", default="", shell_complete=options.complete_names("freight"))
 @options.project_option
 @click.option("--name", default="", shell_complete=options.complete_names("freight"), help="The Freight, by name.")
-@click.option("--old-alias", default="", shell_complete=options.complete_names("aliases"), help="The Freight, by alias.")
+@click.option(
+    "--old-alias", default="", shell_complete=options.complete_names("aliases"), help="The Freight, by alias."
+)
 @click.option("--new-alias", required=True, help="Its new alias, unique in the Project.")
-@connected
-async def freight(
-    towpath: Towpath, argument: str, project: str, name: str, old_alias: str, new_alias: str
-) -> None:
+@asynchronous
+async def freight(session: Session, argument: str, project: str, name: str, old_alias: str, new_alias: str) -> None:
     """Give Freight another alias.
 
     \b
@@ -39,5 +38,6 @@ async def freight(
     given = [text for text in (argument, name, old_alias) if text]
     if len(given) != 1:
         raise click.UsageError("say exactly one of --name and --old-alias")
+    towpath = await session.connect()
     await towpath.set_alias(project, new_alias, argument or name, old_alias)
     click.echo(f"freight {given[0]} has the alias {new_alias}")

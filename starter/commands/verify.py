@@ -5,8 +5,7 @@ from __future__ import annotations
 import click
 
 from starter import options
-from starter.client import Towpath
-from starter.session import connected
+from starter.session import Session, asynchronous
 
 
 @click.group()
@@ -24,8 +23,8 @@ def command() -> None:
 @click.argument("name", shell_complete=options.complete_names("stages"))
 @options.project_option
 @click.option("--abort", is_flag=True, help="Abort the verification that runs.")
-@connected
-async def stage(towpath: Towpath, name: str, project: str, abort: bool) -> None:
+@asynchronous
+async def stage(session: Session, name: str, project: str, abort: bool) -> None:
     """Verify a Stage's current Freight again; with --abort, abort the verification that runs.
 
     \b
@@ -33,6 +32,7 @@ async def stage(towpath: Towpath, name: str, project: str, abort: bool) -> None:
       towpath verify stage staging -p guestbook
       towpath verify stage staging -p guestbook --abort
     """
+    towpath = await session.connect()
     if abort:
         outcome = await towpath.abort_verification(project, name)
         click.echo(outcome.message or f"verification of stage {name} is being aborted")
