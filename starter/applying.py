@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic import Field
 
+from model.admission import Existing, ExistingProject, ExistingStage, in_project, validate_set
 from model.base import Json, Message
 from model.manifests import Located, load
 from model.problems import Problem, Severity
 from model.project_rules import digest
 from model.project_state import ClusterState, ProjectState
-from model.projects import Action, ApplyRequest, ApplyResult, ProjectView
+from model.projects import Action, ApplyRequest, ApplyResult, ProjectView, StageEntry, WarehouseEntry
 from model.resources import ClusterPromotionTask, ConfigMap, PromotionTask, Secret, Stage
 from model.steps import CheckStepsReport, CheckStepsRequest, StepUse
 from starter.calls import Calls, Start
@@ -20,6 +21,7 @@ from starter.deleting import Reference
 from starter.errors import InvalidManifests, NotFound, TowpathError
 from starter.files import ManifestFile
 from starter.kinds import find_kind
+from starter.shapes import Resource
 from starter.targets import CLUSTER, project_target
 from workflows.attributes import PROJECT, attributes
 
@@ -49,21 +51,9 @@ def read_set(files: Sequence[ManifestFile], project: str) -> tuple[list[Located]
     problems: list[Problem] = []
     for file in files:
         found, wrong = load(file.text, file.name)
-        located += found
+        located += [in_project(entry, project) for entry in found]
         problems += wrong
-    kept = []
-    for entry in located:
-        resource = entry.resource
-        if isinstance(resource, _WORKERS):
-            message = "stays with the workers: put the file into their credentials directory; it is left out here"
-            problems.append(entry.problem(message, (), Severity.WARNING))
-            continue
-        if not resource.cluster_scoped and not resource.metadata.namespace:
-            if not project:
-                problems.append(entry.problem("name its Project here, or say --project", ("metadata", "namespace")))
-            resource.metadata.namespace = project
-        kept.append(entry)
-    return kept, problems
+    return located, problems
 
 
 def named_in(files: Sequence[ManifestFile], project: str) -> list[Reference]:
@@ -71,7 +61,9 @@ def named_in(files: Sequence[ManifestFile], project: str) -> list[Reference]:
     located, problems = read_set(files, project)
     _refuse(problems)
     references = [
-        Reference(find_kind(entry.resource.kind), entry.resource.name, entry.resource.project) for entry in located
+        Reference(find_kind(entry.resource.kind), entry.resource.name, entry.resource.project)
+        for entry in located
+        if not isinstance(entry.resource, _WORKERS)
     ]
     return list(dict.fromkeys(references))
 
@@ -82,8 +74,9 @@ async def apply_manifests(
     """See `Towpath.apply`."""
     located, problems = await asyncio.to_thread(read_set, files, project)
     projects = sorted({_owner(entry) for entry in located} - {""})
+    cluster = await _cluster_view(calls)
     views = {name: await _view(calls, name) for name in projects}
-    problems += _without_project(located, views)
+    problems += await asyncio.to_thread(validate_set, located, _existing(cluster, views))
     _refuse(problems)
     report = await _check_steps(calls, located)
     if report.problems:
@@ -96,7 +89,7 @@ async def apply_manifests(
         if not manifests:
             continue
         if dry_run:
-            held = views[owner] if owner else await _cluster_view(calls)
+            held = views[owner] if owner else cluster
             applied.changes += [_foreseen(manifest, held) for manifest in manifests]
             continue
         request = ApplyRequest(manifests=manifests, kinds=report.kinds, actor=actor)
@@ -105,10 +98,10 @@ async def apply_manifests(
         except TowpathError as error:
             done = ", ".join(f"{change.kind} {change.name}" for change in applied.changes)
             raise type(error)(f"{error}{f'; applied before: {done}' if done else ''}") from error
+        # The Project's own warnings name what validation has named already, with file and line.
         applied.changes += [
             Change(kind=item.kind, name=item.name, project=owner, action=item.action) for item in result.resources
         ]
-        applied.warnings += result.warnings
     return applied
 
 
@@ -132,25 +125,34 @@ async def _view(calls: Calls, project: str) -> ProjectView | None:
         return None
 
 
-async def _cluster_view(calls: Calls) -> dict[str, Json]:
+async def _cluster_view(calls: Calls) -> Resource:
     try:
         return await calls.query(CLUSTER, "view", dict, open_only=True)
     except NotFound:
         return {}
 
 
-def _without_project(located: Sequence[Located], views: dict[str, ProjectView | None]) -> list[Problem]:
-    """What would belong to a Project that neither is there nor is in the set."""
-    there = {name for name, view in views.items() if view is not None}
-    there |= {entry.resource.name for entry in located if entry.resource.kind == "Project"}
-    return [
-        entry.problem(
-            f"there is no Project {entry.resource.project}; apply a manifest of kind Project with it",
-            ("metadata", "namespace"),
+def _existing(cluster: Resource, views: Mapping[str, ProjectView | None]) -> Existing:
+    """What is there already, as admission asks about it."""
+    projects = {name: ExistingProject() for name in cluster.get("projects", [])}
+    for name, view in views.items():
+        if view is None:
+            projects.pop(name, None)
+            continue
+        projects[name] = ExistingProject(
+            stages={
+                stage: ExistingStage(upstreams=entry.upstream, control_flow=entry.control_flow)
+                for stage, entry in view.stages.items()
+            },
+            warehouses=list(view.warehouses),
+            tasks=list(view.tasks),
+            analysis_templates=list(view.templates),
         )
-        for entry in located
-        if entry.resource.project and entry.resource.project not in there
-    ]
+    return Existing(
+        projects=projects,
+        cluster_tasks=list(cluster.get("tasks", {})),
+        cluster_analysis_templates=list(cluster.get("templates", {})),
+    )
 
 
 async def _check_steps(calls: Calls, located: Sequence[Located]) -> CheckStepsReport:
@@ -166,10 +168,11 @@ def step_uses(located: Sequence[Located]) -> list[StepUse]:
     uses = []
     for entry in located:
         resource = entry.resource
+        path: tuple[str | int, ...] = ("spec", "steps")
         if isinstance(resource, Stage):
             steps, path = resource.steps, ("spec", "promotionTemplate", "spec", "steps")
         elif isinstance(resource, PromotionTask | ClusterPromotionTask):
-            steps, path = resource.spec.steps, ("spec", "steps")
+            steps = resource.spec.steps
         else:
             continue
         for index, step in enumerate(steps):
@@ -202,16 +205,17 @@ def _cluster_start() -> Start:
     )
 
 
-def _foreseen(manifest: dict[str, Json], held: ProjectView | dict[str, Json] | None) -> Change:
+def _foreseen(manifest: Resource, held: ProjectView | Resource | None) -> Change:
     """What applying a manifest would do, as its owner would say."""
     kind, name = manifest["kind"], manifest["metadata"]["name"]
     known: Json = None
-    unchanged = False
     if isinstance(held, ProjectView):
-        entries = {"Stage": held.stages, "Warehouse": held.warehouses}.get(kind)
-        if entries is not None:
-            known = entries.get(name)
-            unchanged = known is not None and known.digest == digest(manifest)
+        project = held.project
+        entries: dict[str, Mapping[str, StageEntry | WarehouseEntry]]
+        entries = {"Stage": held.stages, "Warehouse": held.warehouses}
+        if kind in entries:
+            entry = entries[kind].get(name)
+            known = manifest if entry is not None and entry.digest == digest(manifest) else entry
         else:
             known = {
                 "Project": held.manifest or None,
@@ -219,14 +223,13 @@ def _foreseen(manifest: dict[str, Json], held: ProjectView | dict[str, Json] | N
                 "PromotionTask": held.tasks.get(name),
                 "AnalysisTemplate": held.templates.get(name),
             }.get(kind)
-            unchanged = known == manifest
-    elif held is not None:
+    else:
+        project = name if kind == "Project" else manifest["metadata"].get("namespace", "")
+        cluster = held or {}
         known = {
-            "ClusterPromotionTask": held.get("tasks", {}).get(name),
-            "ClusterAnalysisTemplate": held.get("templates", {}).get(name),
-            "ClusterConfig": held.get("config"),
+            "ClusterPromotionTask": cluster.get("tasks", {}).get(name),
+            "ClusterAnalysisTemplate": cluster.get("templates", {}).get(name),
+            "ClusterConfig": cluster.get("config"),
         }.get(kind)
-        unchanged = known == manifest
-    action = Action.CREATED if known is None else Action.UNCHANGED if unchanged else Action.CONFIGURED
-    project = held.project if isinstance(held, ProjectView) else manifest["metadata"].get("namespace", "")
+    action = Action.CREATED if known is None else Action.UNCHANGED if known == manifest else Action.CONFIGURED
     return Change(kind=kind, name=name, project=project, action=action)
