@@ -78,9 +78,9 @@ def read_documents(text: str) -> list[Node]:
         if text.lstrip("\ufeff \t\r\n").startswith(("{", "[")):
             return _json_documents(text)
         mark = error.problem_mark or error.context_mark
-        raise SourceError(
-            f"this is not valid YAML: {error.problem or error.context}", mark.line + 1 if mark else 0
-        ) from (None)
+        # At the end of a text libyaml counts a line too many.
+        line = min(mark.line, text.count("\n")) + 1 if mark else 0
+        raise SourceError(f"this is not valid YAML: {error.problem or error.context}", line) from None
     except yaml.YAMLError as error:
         raise SourceError(f"this is not valid YAML: {str(error).splitlines()[0]}") from None
 

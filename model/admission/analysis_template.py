@@ -109,7 +109,7 @@ def _unique(names: Sequence[str], path: Path, field: str, what: str) -> Findings
     first: dict[str, int] = {}
     for place, name in enumerate(names):
         if name in first:
-            yield error((*path, place, field), f"there is a {what} {name} already, at {path[-1]}[{first[name]}]")
+            yield error((*path, place, field), f"the {what} {name} stands at {path[-1]}[{first[name]}] already")
         first.setdefault(name, place)
 
 
