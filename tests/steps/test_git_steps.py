@@ -70,7 +70,7 @@ class TestClone:
         [
             ({"branch": "nope", "path": "x"}, StepErrored, "has no branch nope"),
             ({"tag": "nope", "path": "x"}, StepErrored, "has no tag nope"),
-            ({"commit": "f" * 40, "path": "x"}, GitError, "no such commit"),
+            ({"commit": "f" * 40, "path": "x"}, GitError, "has no commit f"),
             ({"commit": "main", "path": "x"}, StepErrored, "not a commit id"),
             ({"branch": "--upload-pack=touch", "path": "x"}, StepErrored, "can't be the name of a branch"),
             ({"path": "taken"}, StepErrored, "exists already"),
