@@ -212,10 +212,8 @@ class Promotion:
                 record.status, record.message = StepStatus.SKIPPED, "an earlier step failed"
                 continue
             record.started_at, record.status = workflow.now(), StepStatus.RUNNING
-            try:
-                await self._run_step(index, step)
-            finally:
-                record.finished_at = workflow.now()
+            await self._run_step(index, step)
+            record.finished_at = workflow.now()
 
     async def _run_step(self, index: int, step: PlannedStep) -> None:
         """Run one step to its outcome, through as many lost hosts as it takes."""

@@ -5,10 +5,16 @@ The branch's head is compared first: where it has not moved, nothing is fetched.
 
 from __future__ import annotations
 
+from datetime import datetime
+from urllib.parse import urlsplit
+
 from pydantic import BaseModel, Field
 
-from activities.discovery.history import Commit, HistoryUnreadable
+from activities.credentials import CredentialKind, CredentialUnsupported
 from activities.discovery.look import Look, LookFailed, subscriber
+from activities.git.errors import GitError, GitTimeout, RemoteUnreachable
+from activities.git.refs import Remote
+from model.base import format_time
 from model.resources.warehouse import (
     CommitSelectionStrategy,
     DiscoveredCommit,
@@ -34,15 +40,12 @@ async def find_commits(subscription: RepoSubscription, look: Look) -> GitDiscove
     if git is None:
         raise LookFailed("this is no Git subscription")
     _refuse_unsupported(git)
-    async with look.asking(look.history.host(git.repo_url)):
-        try:
-            commits = await _commits(git, look)
-        except HistoryUnreadable as error:
-            raise LookFailed(
-                str(error),
-                plight="it is in trouble or can't be reached" if error.host_fault else "",
-                retry_after=error.retry_after,
-            ) from error
+    try:
+        remote = _remote(git, look)
+        async with look.asking(_host(git.repo_url)):
+            commits = await _commits(git, remote, look)
+    except (GitError, CredentialUnsupported) as error:
+        raise _failure(error) from error
     return GitDiscoveryResult(repo_url=git.repo_url, commits=commits, subscription_name=subscription.name)
 
 
@@ -64,36 +67,58 @@ def _refuse_unsupported(git: GitSubscription) -> None:
             raise LookFailed(f"{field} is not supported yet; leave it out")
 
 
-async def _commits(git: GitSubscription, look: Look) -> list[DiscoveredCommit]:
-    key = [look.project, git.model_dump(mode="json", by_alias=True)]
-    verify = not git.insecure_skip_tls_verify
-    ref = f"refs/heads/{git.branch}" if git.branch else "HEAD"
-    refs = await look.history.refs(look.project, git.repo_url, [ref], verify=verify)
-    head = refs.get(ref)
-    if head is None:
-        raise LookFailed(
-            f"{git.repo_url} has no branch {git.branch}; check `branch`, or push it"
-            if git.branch
-            else f"{git.repo_url} has no commits yet"
-        )
-    seen = await look.memory.recall("git", key, _Seen)
-    if seen is not None and seen.head == head:
-        return seen.commits
-    found = await look.history.mainline(
-        look.project, git.repo_url, ref, limit=git.discovery_limit, since=git.since, verify=verify
+def _remote(git: GitSubscription, look: Look) -> Remote:
+    return Remote(
+        git.repo_url,
+        look.credentials.find(look.project, CredentialKind.GIT, git.repo_url),
+        git.insecure_skip_tls_verify,
     )
-    commits = [_candidate(commit, git.branch) for commit in found]
-    # What was fetched may be newer than the head that was listed before: then the next look fetches once more.
+
+
+async def _commits(git: GitSubscription, remote: Remote, look: Look) -> list[DiscoveredCommit]:
+    key = [look.project, git.model_dump(mode="json", by_alias=True)]
+    try:
+        refs = await look.git.refs(remote, branches=[git.branch] if git.branch else [], tags=[])
+        head = refs.branches.get(git.branch, "") if git.branch else refs.head
+        if not head:
+            raise LookFailed(
+                f"{remote.shown} has no branch {git.branch}: check `branch`, or push it"
+                if git.branch
+                else f"{remote.shown} has no default branch with commits: name one as `branch`, or push it"
+            )
+        seen = await look.memory.recall("git", key, _Seen)
+        if seen is not None and seen.head == head:
+            return seen.commits
+        options = ["--first-parent", *([f"--since={format_time(git.since)}"] if git.since else [])]
+        entries = await look.git.history(remote, head, limit=git.discovery_limit, options=options, layout=_LAYOUT)
+    except GitError as error:
+        raise _failure(error) from error
+    commits = [_candidate(entry, git.branch) for entry in entries]
     await look.memory.keep("git", key, _Seen(head=head, commits=commits))
     return commits
 
 
-def _candidate(commit: Commit, branch: str) -> DiscoveredCommit:
+#: Commit, its date, author, committer, subject: none of them holds a line break, and the subject comes last.
+_LAYOUT = "%H%n%cI%n%an <%ae>%n%cn <%ce>%n%s"
+
+
+def _candidate(entry: str, branch: str) -> DiscoveredCommit:
+    commit, date, author, committer, subject = entry.split("\n", 4)
     return DiscoveredCommit(
-        id=commit.id,
+        id=commit,
         branch=branch,
-        subject=shortened(commit.subject),
-        author=commit.author,
-        committer=commit.committer,
-        creator_date=commit.date,
+        subject=shortened(subject),
+        author=author,
+        committer=committer,
+        creator_date=datetime.fromisoformat(date),
     )
+
+
+def _host(repo_url: str) -> str:
+    """The host of a repository's address, the short SSH form (`git@host:path`) included."""
+    return urlsplit(repo_url).netloc.rpartition("@")[2] or repo_url.partition(":")[0].rpartition("@")[2]
+
+
+def _failure(error: GitError | CredentialUnsupported) -> LookFailed:
+    troubled = isinstance(error, RemoteUnreachable | GitTimeout)
+    return LookFailed(str(error), plight="it is in trouble or can't be reached" if troubled else "")

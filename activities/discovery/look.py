@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from activities.credentials import Credentials
 from activities.discovery.backoff import Backoff
-from activities.discovery.history import GitHistory
 from activities.discovery.memory import Memory
+from activities.git.mirrors import Git
 from activities.registry.client import RegistryClient
 from model.resources.warehouse import (
     ChartDiscoveryResult,
@@ -49,7 +49,7 @@ class Look:
     now: datetime
     memory: Memory
     registries: RegistryClient
-    history: GitHistory
+    git: Git
     credentials: Credentials
     backoff: Backoff
     #: Somebody asked for this look: check as well what is otherwise taken to have stayed.

@@ -21,12 +21,15 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from activities.credentials import Credentials
 
 # The modules of the kinds register themselves.
-from activities.discovery import git, image
+from activities.discovery import git as _git
+from activities.discovery import image as _image
 from activities.discovery.backoff import Backoff
-from activities.discovery.history import GitHistory
 from activities.discovery.look import SUBSCRIBERS, Found, HostPaused, Look, LookFailed
 from activities.discovery.memory import Memory
+from activities.git.mirrors import Git
 from activities.mask import Mask
+from activities.outside import Outside
+from activities.registry.address import RegistrySettings
 from activities.registry.client import RegistryClient
 from model.base import Json
 from model.discovery import (
@@ -56,7 +59,7 @@ LOOKS_AT_ONCE = 32
 #: No interval is shorter.
 SHORTEST_INTERVAL = timedelta(seconds=1)
 
-__all__ = ["Watcher", "git", "image"]
+__all__ = ["Watcher", "_git", "_image", "open_watcher", "subscription_name"]
 
 
 class _Failed(Exception):
@@ -74,7 +77,7 @@ class Watcher:
 
     memory: Memory
     registries: RegistryClient
-    history: GitHistory
+    git: Git
     credentials: Credentials
     backoff: Backoff = field(default_factory=Backoff)
     #: An operator's lower bound of all intervals.
@@ -112,7 +115,7 @@ class Watcher:
             now=self.clock(),
             memory=self.memory,
             registries=self.registries,
-            history=self.history,
+            git=self.git,
             credentials=self.credentials,
             backoff=self.backoff,
             thorough=bool(request.token),
@@ -141,6 +144,25 @@ class Watcher:
             paused = False
         report.warnings = look.warnings
         return report, paused
+
+
+def open_watcher(outside: Outside) -> Watcher:
+    """The watcher of a worker with these ways to the outside. Close its `registries` at the end."""
+    settings = outside.settings
+    return Watcher(
+        memory=Memory(settings.cache_directory / "discovery"),
+        registries=RegistryClient(
+            RegistrySettings(
+                mirrors=settings.registry_mirrors,
+                plain_http=frozenset(settings.plain_http_registries),
+                credentials_over_http=settings.allow_credentials_over_http,
+                requests_per_second=settings.registry_requests_per_second,
+            )
+        ),
+        git=outside.git,
+        credentials=outside.credentials,
+        minimum_interval=timedelta(seconds=settings.minimum_discovery_interval),
+    )
 
 
 async def _discover(spec: Json, look: Look) -> DiscoveredArtifacts:

@@ -263,7 +263,7 @@ class Repository:
         """All tags, over as many pages as there are. `etag` of an earlier listing lets the registry say "unchanged"."""
         url = f"/v2/{self.address.repository}/tags/list?n={PAGE_SIZE}"
         seen: set[str] = set()
-        tags: list[str] = Field(default_factory=list)
+        tags: list[str] = []
         served = ""
         what = f"listing the tags of {self.address.name}"
         while url:

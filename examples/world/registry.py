@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 import secrets
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -239,6 +240,11 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     registry: Registry
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up is no error of ours."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""A house for tests: all workflows on a time-skipping server, with steps, measurements and health played by a script."""
+"""A house for tests: all workflows on a time-skipping server; steps and health are played by a script."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from temporalio import activity
+from temporalio import activity, workflow
 from temporalio.client import Client, WithStartWorkflowOperation, WorkflowHandle
 from temporalio.common import RawValue, WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
@@ -36,6 +36,7 @@ from model.projects import ApplyRequest, ApplyResult
 from model.promotions import (
     AbortRequest,
     Admission,
+    Enqueue,
     FanOutRequest,
     FanOutResult,
     PromotionFinished,
@@ -64,6 +65,28 @@ RUNNER = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_p
 
 #: What a step does in a test: it gets the request and returns its output, raises, or waits.
 Play = Callable[[StepRequest], Any]
+
+
+@workflow.defn
+class Silent:
+    """Takes the turn of a Stage as a Promotion does, and never says another word."""
+
+    @workflow.run
+    async def run(self, project: str, stage: str, freight: str) -> None:
+        info = workflow.info()
+        message = Enqueue(
+            name=f"{stage}.silent",
+            workflow_id=info.workflow_id,
+            run_id=info.run_id,
+            freight=freight,
+            created_at=workflow.now(),
+        )
+        await workflow.get_external_workflow_handle(stage_id(project, stage)).signal("enqueue", message)
+        await workflow.wait_condition(lambda: False)
+
+    @workflow.signal(dynamic=True)
+    def hear(self, name: str, arguments: Sequence[RawValue]) -> None:
+        """Whatever the Stage says."""
 
 
 @dataclass
@@ -113,7 +136,11 @@ class House:
         play = self.plays.get(name)
         output = play(request) if play else {}
         if asyncio.iscoroutine(output):
-            output = await output
+            beating = asyncio.create_task(_beat())
+            try:
+                output = await output
+            finally:
+                beating.cancel()
         if isinstance(output, StepResult):
             return output
         return StepResult(status=StepStatus.SUCCEEDED, output=output, queue=self.task_queue)
@@ -240,6 +267,12 @@ class House:
                 await asyncio.sleep(0.02)
 
 
+async def _beat() -> None:
+    while True:
+        activity.heartbeat()
+        await asyncio.sleep(0.1)
+
+
 def _ulid() -> str:
     import random
 
@@ -253,7 +286,7 @@ async def house(environment: WorkflowEnvironment) -> AsyncIterator[House]:
     worker = Worker(
         environment.client,
         task_queue=built.task_queue,
-        workflows=[Cluster, FanOut, Project, Promotion, Stage, Verification, Warehouse],
+        workflows=[Cluster, FanOut, Project, Promotion, Silent, Stage, Verification, Warehouse],
         activities=[built.step],
         workflow_runner=RUNNER,
     )
