@@ -1,10 +1,8 @@
-"""A tree to closures: an expression is compiled once and evaluated many times."""
+"""A tree to closures, which are much faster to run than a tree is to walk."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
@@ -14,9 +12,8 @@ from expressions import nodes
 from expressions.errors import ExpressionError, Fault
 from expressions.frames import Evaluation, Frame
 from expressions.functions import BUILTINS
-from expressions.limits import MAX_VALUE_DEPTH, Budget
+from expressions.limits import Budget
 from expressions.nodes import Node
-from expressions.parser import parse
 from expressions.predicates import LOOPS, items_of, reduce, sort_by
 from expressions.values import (
     Function,
@@ -45,77 +42,9 @@ from expressions.values import (
 #: Levels of a tree. Chains such as `a.b.c` and `x | f() | g()` are levels too.
 _MAX_LEVELS: Final = 120
 
-_NO_FUNCTIONS: Final[Mapping[str, Function]] = {}
-
 
 class _Nil(Exception):
     """An optional member met nil: the chain around it is nil."""
-
-
-@dataclass(frozen=True)
-class Program:
-    """A compiled expression."""
-
-    source: str
-    body: Evaluation
-    slots: int
-
-    def run(
-        self,
-        variables: Value = None,
-        functions: Mapping[str, Function] = _NO_FUNCTIONS,
-        *,
-        now: datetime | None = None,
-        budget: Budget | None = None,
-    ) -> Value:
-        """The expression's value in an environment.
-
-        `variables` is what names are looked up in (`$env`), usually a map; a name that isn't there is nil.
-        `now` is what `now()` gives. Raises ExpressionError.
-        """
-        frame = Frame({} if variables is None else variables, functions, now, self.slots, budget or Budget())
-        try:
-            value = self.body(frame)
-            _measure(value, frame.budget, 0)
-        except Fault as fault:
-            raise ExpressionError(str(fault), self.source, 0) from None
-        except RecursionError:
-            raise ExpressionError("the expression or its value is nested too deeply", self.source, 0) from None
-        return value
-
-
-def _measure(value: Value, budget: Budget, depth: int) -> None:
-    """Account for the result as if nothing in it were shared, so that it stays small when it is written out."""
-    if isinstance(value, str | bytes):
-        budget.grow(len(value))
-    elif isinstance(value, list | dict):
-        if depth > MAX_VALUE_DEPTH:
-            raise Fault(f"the result is nested deeper than {MAX_VALUE_DEPTH} levels")
-        budget.grow(1 + len(value))
-        for item in value if isinstance(value, list) else value.values():
-            _measure(item, budget, depth + 1)
-
-
-@lru_cache(maxsize=2048)
-def compile_expression(source: str) -> Program:
-    """The program of an expression, from a cache of the latest ones. Raises ExpressionError."""
-    try:
-        tree = parse(source)
-        compiler = _Compiler(source)
-        return Program(source, compiler.compile(tree), compiler.slots)
-    except RecursionError:
-        raise ExpressionError("the expression is nested too deeply", source, 0) from None
-
-
-def evaluate(
-    source: str,
-    variables: Value = None,
-    functions: Mapping[str, Function] = _NO_FUNCTIONS,
-    *,
-    now: datetime | None = None,
-) -> Value:
-    """The value of an expression without delimiters, such as `response.status == 200`. Raises ExpressionError."""
-    return compile_expression(source).run(variables, functions, now=now)
 
 
 @lru_cache(maxsize=512)
@@ -187,6 +116,12 @@ _OPERATORS: Final[dict[str, Callable[[Value, Value, Budget], Value]]] = {
 _LOGICAL: Final = {"and": False, "&&": False, "or": True, "||": True}
 
 
+def compile_tree(tree: Node, source: str) -> tuple[Evaluation, int]:
+    """The closure of a tree, and how many `let` variables it has. Raises ExpressionError."""
+    compiler = _Compiler(source)
+    return compiler.compile(tree), compiler.slots
+
+
 class _Compiler:
     def __init__(self, source: str) -> None:
         self.source = source
@@ -212,7 +147,7 @@ class _Compiler:
         finally:
             self.level -= 1
 
-    def dispatch(self, node: Node) -> Evaluation:  # noqa: PLR0911
+    def dispatch(self, node: Node) -> Evaluation:
         match node:
             case nodes.Literal(value=value):
                 return lambda frame: value
@@ -495,9 +430,7 @@ class _Compiler:
         if len(arguments) == 1:
             argument = arguments[0]
             return self.guarded(node.offset, lambda frame: call(frame.budget, argument(frame)))
-        return self.guarded(
-            node.offset, lambda frame: call(frame.budget, *[argument(frame) for argument in arguments])
-        )
+        return self.guarded(node.offset, lambda frame: call(frame.budget, *[argument(frame) for argument in arguments]))
 
     def loop_call(self, node: nodes.Builtin, predicate: nodes.Predicate) -> Evaluation:
         name = node.name
@@ -527,9 +460,7 @@ class _Compiler:
                 ),
             )
         loop = LOOPS[name]
-        return self.guarded(
-            node.offset, lambda frame: loop(frame, items_of(frame, array(frame), name), body, cost)
-        )
+        return self.guarded(node.offset, lambda frame: loop(frame, items_of(frame, array(frame), name), body, cost))
 
     def conditional(self, node: nodes.Conditional) -> Evaluation:
         condition, then, otherwise = map(self.compile, (node.condition, node.then, node.otherwise))

@@ -191,7 +191,10 @@ class Date:
     def plus_date(self, years: int, months: int, days: int) -> Date:
         year, month, day = self.civil()
         return local_date(
-            days_from_civil(year + years, month + months, 1) + day - 1 + days, self._local()[1], self.fraction, self.zone
+            days_from_civil(year + years, month + months, 1) + day - 1 + days,
+            self._local()[1],
+            self.fraction,
+            self.zone,
         )
 
     def within(self, other: Zone) -> Date:

@@ -1,4 +1,4 @@
-"""JSON as Go's encoding/json writes and reads it: sorted keys, `<`, `>`, `&` escaped, no Infinity, whole floats as ints."""
+"""JSON as Go's encoding/json writes and reads it: sorted keys, `<`, `>`, `&` escaped, no Infinity."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from expressions.layouts import format_date
 from expressions.limits import MAX_VALUE_DEPTH, Budget
 from expressions.values import Record, Value, type_name
 
-_ESCAPED: Final = re.compile("[\x00-\x1f\"\\\\<>&\u2028\u2029\ud800-\udfff]")
+_ESCAPED: Final = re.compile('[\x00-\x1f"\\\\<>&\u2028\u2029\ud800-\udfff]')
 _SHORT: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
 #: The longest JSON text that is read.
 _MAX_TEXT: Final = 10_000_000
@@ -61,6 +61,11 @@ def to_json(value: Value, budget: Budget, *, indent: bool = False) -> str:
     parts: list[str] = []
     _write(value, budget, parts, "\n" if indent else "", 0)
     return "".join(parts)
+
+
+def to_plain(value: Value) -> Value:
+    """The value as plain JSON types: what may leave an evaluation, as a step's output. Raises Fault."""
+    return from_json(to_json(value, Budget()))
 
 
 def _write(value: Value, budget: Budget, out: list[str], newline: str, depth: int) -> None:

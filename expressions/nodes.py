@@ -11,7 +11,7 @@ class Literal:
     """nil, a bool, number, string or bytes."""
 
     offset: int
-    value: None | bool | int | float | str | bytes
+    value: bool | int | float | str | bytes | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,10 +220,7 @@ class _Parser:
         condition = self.expression(0)
         then = self.block()
         self.operator("else")
-        if self.current.is_operator("if"):
-            otherwise = self.expression(0)
-        else:
-            otherwise = self.block()
+        otherwise = self.expression(0) if self.current.is_operator("if") else self.block()
         return self.made(Conditional(offset, condition, then, otherwise))
 
     def block(self) -> Node:

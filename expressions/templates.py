@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from expressions.compiler import compile_expression
 from expressions.errors import ExpressionError, Fault
+from expressions.evaluator import compile_expression
 from expressions.json_text import from_json, number_text, to_json, whole
 from expressions.limits import MAX_TEXT, MAX_VALUE_DEPTH, Budget
 from expressions.numerals import parse_bool, parse_float
@@ -37,6 +37,13 @@ class Environment:
     now: datetime | None = None
     #: Sentences for the user, in the order in which they were noticed.
     warnings: list[str] = field(default_factory=list)
+
+    def define(self, name: str, value: Value) -> None:
+        """Set a variable, which expressions see as `vars.name`."""
+        self.variables["vars"] = {**self.variables.get("vars", {}), name: value}
+
+    def prepare(self) -> None:
+        """Evaluate what the environment itself needs, before anything is evaluated in it. Raises ExpressionError."""
 
 
 def has_template(text: str) -> bool:
@@ -206,4 +213,3 @@ def _walk(value: Json, environment: Environment, path: str, depth: int) -> Json:
     if isinstance(value, list):
         return [_walk(item, environment, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
     return value
-

@@ -44,7 +44,7 @@ _ESCAPES: Final = {
     "\u2028": "\\L",
     "\u2029": "\\P",
 }
-_SPECIAL: Final = re.compile("[\x00-\x1f\x7f-\xa0\"\\\\\u2028\u2029\ud800-\udfff\ufeff]")
+_SPECIAL: Final = re.compile('[\x00-\x1f\x7f-\xa0"\\\\\u2028\u2029\ud800-\udfff\ufeff]')
 
 
 def to_yaml(value: Value, budget: Budget) -> str:
@@ -158,9 +158,9 @@ def _plain(text: str) -> bool:
 def _may_be_literal(text: str) -> bool:
     """A block literal can't begin with blanks before a line end or hold what has to be escaped."""
     lines = text.split("\n")
-    return not (_SPECIAL.search(re.sub(r'[\n\t"\\]', "", text)) or any(line.endswith(" ") for line in lines[:-1])) and bool(
-        text.strip("\n ")
-    )
+    return not (
+        _SPECIAL.search(re.sub(r'[\n\t"\\]', "", text)) or any(line.endswith(" ") for line in lines[:-1])
+    ) and bool(text.strip("\n "))
 
 
 def _literal(text: str, indent: str) -> str:
@@ -168,7 +168,7 @@ def _literal(text: str, indent: str) -> str:
     chomp = "" if text.endswith("\n") else "-"
     if text.endswith("\n\n"):
         chomp = "+"
-    body = text[:-1] if text.endswith("\n") else text
+    body = text.removesuffix("\n")
     lines = [f"{indent}{_INDENT}{line}" if line else "" for line in body.split("\n")]
     return f"|{hint}{chomp}\n" + "\n".join(lines)
 
