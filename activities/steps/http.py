@@ -15,9 +15,9 @@ from pydantic import Field, field_validator, model_validator
 from activities.guarded import GuardedTransport
 from activities.mask import remember
 from activities.steps.registry import NotYet, StepConfig, StepContext, StepErrored, StepFailed, step
-from activities.yaml_documents import InvalidYaml, document
-from expressions.compiler import Program, compile_expression
+from activities.yaml_documents import InvalidYaml, document, with_string_keys
 from expressions.errors import ExpressionError, Fault
+from expressions.evaluator import Program, compile_expression
 from expressions.json_text import from_json, to_json
 from expressions.limits import Budget
 from expressions.values import Function, Value
@@ -309,7 +309,7 @@ def _parsed(answer: Answer, content_type: str) -> Json:
         return text
     if kind in ("application/yaml", "text/yaml", "application/x-yaml"):
         try:
-            return _with_string_keys(document(text, MAX_BODY))
+            return with_string_keys(document(text, MAX_BODY))
         except InvalidYaml as error:
             raise StepErrored(f"the answer is not valid YAML: {error}") from error
     try:
@@ -318,14 +318,3 @@ def _parsed(answer: Answer, content_type: str) -> Json:
         if kind == "application/json":
             raise StepErrored("the answer says it is JSON, but it is not") from error
         return {}
-
-
-def _with_string_keys(value: Json) -> Json:
-    """YAML's keys as JSON has them: texts."""
-    if isinstance(value, dict):
-        return {
-            key if isinstance(key, str) else to_json(key, Budget()): _with_string_keys(v) for key, v in value.items()
-        }
-    if isinstance(value, list):
-        return [_with_string_keys(item) for item in value]
-    return value
