@@ -47,7 +47,7 @@ class Discovery:
         #: Tokens of those who asked for a look and wait for the answer.
         self._tokens: list[str] = []
         self._rest = timedelta(0)
-        #: Counts what makes the running look outdated.
+        #: Counts changes of what is watched.
         self._changes = 0
         self._orphaned = False
         self._told = ""
@@ -57,14 +57,13 @@ class Discovery:
         """Look now, whatever the interval. The report that answers it carries the token."""
         if token not in self._tokens:
             self._tokens.append(token)
-        self._wake()
 
     @workflow.signal
     def reconfigure(self, request: DiscoveryRequest) -> None:
         """The Warehouse's spec has changed: watch by the new one from now. An older generation is ignored."""
         if request.generation >= self._request.generation:
             self._request = request
-            self._wake()
+            self._changes += 1
 
     @workflow.run
     async def run(self, request: DiscoveryRequest) -> str:
@@ -89,12 +88,14 @@ class Discovery:
     async def _watch(self) -> bool:
         """Watch until something is reported, or a signal changes what is wanted. False: the time is over."""
         changes = self._changes
+        # A look that somebody asked for ends by itself, soon; who asks meanwhile gets the next one.
+        asked = bool(self._tokens)
         look = self._start()
         deadline = self._deadline()
         while True:
             try:
                 await workflow.wait_condition(
-                    lambda: look.done() or self._changes != changes,
+                    lambda: look.done() or self._changes != changes or bool(self._tokens and not asked),
                     timeout=max(deadline - workflow.now(), timedelta(0)),
                     timeout_summary="until the Schedule starts the next run",
                 )
@@ -175,9 +176,6 @@ class Discovery:
         except FailureError as error:
             workflow.logger.info("the Warehouse can't be told, so nothing is watched any more: %s", error)
             self._orphaned = True
-
-    def _wake(self) -> None:
-        self._changes += 1
 
     def _deadline(self) -> datetime:
         """Just before the Schedule starts the next run; where that is too near, before the one after it."""
