@@ -135,6 +135,11 @@ class ActivitySettings(BaseSettings):
         default=None,
         description="kubeconfig of the cluster where Argo CD runs. None: KUBECONFIG, else the worker's own cluster.",
     )
+    argocd_namespace: str = Field(
+        default="argocd",
+        min_length=1,
+        description="Namespace of Argo CD Applications, where a step doesn't say another one.",
+    )
     step_concurrency: int = Field(
         default=8, gt=0, description="Steps that work at once on this host; more wait their turn, heartbeating."
     )
