@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import FailureError
+from temporalio.exceptions import FailureError, is_cancelled_exception
 from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
 from model.discovery import (
@@ -174,6 +174,8 @@ class Discovery:
         try:
             await warehouse.signal(signal, message)
         except FailureError as error:
+            if is_cancelled_exception(error):
+                raise
             workflow.logger.info("the Warehouse can't be told, so nothing is watched any more: %s", error)
             self._orphaned = True
 

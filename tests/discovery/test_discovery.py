@@ -3,91 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import sysconfig
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 
 import pytest
-from temporalio import activity, workflow
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from model.discovery import WATCH, DiscoveryReport, DiscoveryRequest, WatchingNotice, WatchRequest
+from model.discovery import DiscoveryReport, DiscoveryRequest, WatchingNotice
 from model.names import TASK_QUEUE
-from model.resources.warehouse import DiscoveredArtifacts
-from model.steps import NOT_YET
+from tests.discovery.fakes import FakeWatch, ListeningWarehouse
 from workflows.discovery import Discovery
 
 INTERVAL = timedelta(minutes=5)
 WAREHOUSE = "warehouse/demo/guestbook"
-
-
-@workflow.defn(name="Warehouse")
-class ListeningWarehouse:
-    """Stands for the Warehouse: remembers what it is told."""
-
-    def __init__(self) -> None:
-        self.notices: list[WatchingNotice] = []
-        self.reports: list[DiscoveryReport] = []
-
-    @workflow.run
-    async def run(self) -> None:
-        await workflow.wait_condition(lambda: False)
-
-    @workflow.signal
-    def watching(self, notice: WatchingNotice) -> None:
-        self.notices.append(notice)
-
-    @workflow.signal
-    def discovered(self, report: DiscoveryReport) -> None:
-        self.reports.append(report)
-
-    @workflow.query
-    def heard(self) -> list[DiscoveryReport]:
-        return self.reports
-
-    @workflow.query
-    def watched_by(self) -> list[WatchingNotice]:
-        return self.notices
-
-
-class FakeWatch:
-    """Finds `observed`; reports when that isn't known, or somebody asks."""
-
-    def __init__(self) -> None:
-        self.observed = "found:one"
-        self.requests: list[WatchRequest] = []
-        self.looks = 0
-
-    @activity.defn(name=WATCH)
-    async def watch(self, request: WatchRequest) -> DiscoveryReport:
-        if activity.info().attempt == 1:
-            self.requests.append(request)
-            if request.rest:
-                raise self._not_yet(request.rest)
-        self.looks += 1
-        if self.observed == request.known and not request.token:
-            raise self._not_yet(request.interval)
-        return DiscoveryReport(
-            project=request.project,
-            warehouse=request.warehouse,
-            generation=request.generation,
-            observed=self.observed,
-            artifacts=DiscoveredArtifacts(discovered_at=datetime(2026, 1, 1, tzinfo=UTC)),
-            discovered_at=datetime(2026, 1, 1, tzinfo=UTC),
-            token=request.token,
-            next_look=request.interval,
-        )
-
-    @staticmethod
-    def _not_yet(delay: timedelta) -> ApplicationError:
-        return ApplicationError(
-            "nothing new", type=NOT_YET, category=ApplicationErrorCategory.BENIGN, next_retry_delay=delay
-        )
 
 
 class World:
@@ -145,22 +75,16 @@ def request(**fields: object) -> DiscoveryRequest:
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
+async def world(time_skipping: WorkflowEnvironment) -> AsyncIterator[World]:
     watch = FakeWatch()
-    async with (
-        await WorkflowEnvironment.start_time_skipping(
-            data_converter=pydantic_data_converter,
-            test_server_existing_path=str(Path(sysconfig.get_path("scripts")) / "temporal-test-server"),
-        ) as environment,
-        Worker(
-            environment.client,
-            task_queue=TASK_QUEUE,
-            workflows=[Discovery, ListeningWarehouse],
-            activities=[watch.watch],
-            workflow_runner=UnsandboxedWorkflowRunner(),
-        ),
+    async with Worker(
+        time_skipping.client,
+        task_queue=TASK_QUEUE,
+        workflows=[Discovery, ListeningWarehouse],
+        activities=[watch.watch],
+        workflow_runner=UnsandboxedWorkflowRunner(),
     ):
-        yield World(environment, watch)
+        yield World(time_skipping, watch)
 
 
 async def test_first_find_is_told_and_then_watched_on(world: World) -> None:
