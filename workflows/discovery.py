@@ -13,16 +13,18 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import FailureError, is_cancelled_exception
 from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
-from model.discovery import (
-    WATCH,
-    DiscoveryReport,
-    DiscoveryRequest,
-    WatchingNotice,
-    WatchRequest,
-    next_start,
-    schedule_offset,
-)
-from model.names import discovery_id, task_queue
+with workflow.unsafe.imports_passed_through():
+    from model.discovery import (
+        WATCH,
+        DiscoveryReport,
+        DiscoveryRequest,
+        WatchingNotice,
+        WatchRequest,
+        next_start,
+        schedule_offset,
+    )
+    from model.names import discovery_id, task_queue
+    from workflows.tempo import history_is_long
 
 #: One look, with a first fetch of a large repository in it.
 LOOK_TIMEOUT = timedelta(minutes=15)
@@ -30,8 +32,6 @@ LOOK_TIMEOUT = timedelta(minutes=15)
 HEARTBEAT_TIMEOUT = timedelta(seconds=15)
 #: A run ends this long before the Schedule starts the next.
 MARGIN = timedelta(seconds=2)
-#: Events after which it continues as new.
-MAX_EVENTS = 1000
 #: Pause after the activity failed in a way that it never should.
 FAULT_PAUSE = timedelta(minutes=1)
 
@@ -81,7 +81,7 @@ class Discovery:
         while not self._orphaned:
             if not await self._watch():
                 break
-            if workflow.info().get_current_history_length() > MAX_EVENTS:
+            if history_is_long() and not self._tokens:
                 workflow.continue_as_new(self._request.model_copy(update={"known": self._known}))
         return self._known
 

@@ -9,11 +9,12 @@ from datetime import timedelta
 import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.worker import Worker
 
 from model.discovery import DiscoveryReport, DiscoveryRequest, WatchingNotice
 from model.names import TASK_QUEUE
 from tests.discovery.fakes import FakeWatch, ListeningWarehouse
+from worker.sandbox import sandbox
 from workflows.discovery import Discovery
 
 INTERVAL = timedelta(minutes=5)
@@ -82,7 +83,7 @@ async def world(time_skipping: WorkflowEnvironment) -> AsyncIterator[World]:
         task_queue=TASK_QUEUE,
         workflows=[Discovery, ListeningWarehouse],
         activities=[watch.watch],
-        workflow_runner=UnsandboxedWorkflowRunner(),
+        workflow_runner=sandbox([Discovery, ListeningWarehouse]),
     ):
         yield World(time_skipping, watch)
 
@@ -192,7 +193,7 @@ async def test_cancelled_it_ends_cancelled(world: World) -> None:
 
 
 async def test_much_news_continues_as_new_with_what_is_known(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workflows.discovery.MAX_EVENTS", 10)
+    monkeypatch.setattr("workflows.tempo.EVENTS", 10)
     await world.warehouse()
     discovery = await world.start()
     await world.heard(1)
