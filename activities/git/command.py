@@ -1,4 +1,4 @@
-"""Runs Git in an environment of its own: only the operator's configuration, no hooks, no prompts, no secrets in view."""
+"""Runs Git in an environment of its own: only the operator's configuration, no hooks, no prompts, no visible secrets."""
 
 from __future__ import annotations
 

@@ -1,0 +1,85 @@
+"""Reading YAML that somebody else wrote: bounded in size and depth, no repeated keys, plain data only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from model.base import Json
+
+#: The largest YAML text that is read, in characters, where the caller names no other bound.
+MAX_TEXT = 16 * 1024 * 1024
+#: The deepest nesting.
+MAX_DEPTH = 100
+#: How many aliases (`*name`) one document may hold: enough for people, too few for a bomb.
+MAX_ALIASES = 1000
+
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class InvalidYaml(ValueError):
+    """The text isn't YAML, or beyond the bounds; the message says where."""
+
+
+class _Loader(_Base):  # type: ignore[misc]  # the C loader where there is one
+    """A safe loader that refuses repeated keys and leaves timestamps as text."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    raise InvalidYaml(f"line {key.start_mark.line + 1}: the key {key.value!r} is there twice")
+                seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in _Base.yaml_implicit_resolvers.items()
+}
+
+
+def documents(text: str, limit: int = MAX_TEXT) -> Iterator[Json]:
+    """All documents of a YAML text, as plain data. Raises InvalidYaml."""
+    if len(text) > limit:
+        raise InvalidYaml(f"larger than {limit} characters")
+    try:
+        _check_bounds(text)
+        loader = _Loader(text)
+        try:
+            while loader.check_data():
+                yield loader.get_data()
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        where = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise InvalidYaml(f"{where}{error.problem or error.context}") from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise error if isinstance(error, InvalidYaml) else InvalidYaml(str(error)) from error
+
+
+def _check_bounds(text: str) -> None:
+    """Depth and aliases are counted on events: the C loader builds its nodes out of reach."""
+    depth = aliases = 0
+    for event in yaml.parse(text, Loader=_Base):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise InvalidYaml(f"nested more than {MAX_DEPTH} deep")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        elif isinstance(event, yaml.AliasEvent):
+            aliases += 1
+            if aliases > MAX_ALIASES:
+                raise InvalidYaml(f"more than {MAX_ALIASES} aliases")
+
+
+def document(text: str, limit: int = MAX_TEXT) -> Json:
+    """The one document of a YAML text; None for an empty one. Raises InvalidYaml, also for several documents."""
+    found = list(documents(text, limit))
+    if len(found) > 1:
+        raise InvalidYaml("there is more than one document; expected one")
+    return found[0] if found else None

@@ -1,0 +1,188 @@
+"""YAML as Go's yaml.v3 writes it: block style, indented by four, keys sorted, sequences indented within maps."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+import re
+from typing import Final
+
+import yaml
+
+from expressions.dates import Date, Duration
+from expressions.errors import Fault
+from expressions.json_text import key_text, shortest
+from expressions.layouts import format_date
+from expressions.limits import MAX_VALUE_DEPTH, Budget
+from expressions.values import Record, Value, type_name
+
+_INDENT: Final = "    "
+#: Plain texts that YAML would read as something else: these are put into double quotes.
+_OTHER: Final = re.compile(
+    r"~|null|Null|NULL|true|True|TRUE|false|False|FALSE|[+-]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)|<<"
+    r"|[+-]?(?:[0-9][0-9_]*)(?:\.[0-9_]*)?(?:[eE][+-]?[0-9]+)?|[+-]?\.[0-9][0-9_]*(?:[eE][+-]?[0-9]+)?"
+    r"|[+-]?0b[01_]+|[+-]?0o?[0-7_]+|[+-]?0x[0-9a-fA-F_]+"
+    r"|y|Y|yes|Yes|YES|on|On|ON|n|N|no|No|NO|off|Off|OFF"
+    r"|[+-]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"
+    r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:(?:[Tt]|[ \t]+)[0-9]{1,2}:[0-9]{2}:[0-9]{2}.*)?"
+)
+_ESCAPES: Final = {
+    "\0": "\\0",
+    "\a": "\\a",
+    "\b": "\\b",
+    "\t": "\\t",
+    "\n": "\\n",
+    "\v": "\\v",
+    "\f": "\\f",
+    "\r": "\\r",
+    "\x1b": "\\e",
+    '"': '\\"',
+    "\\": "\\\\",
+    "\x85": "\\N",
+    "\xa0": "\\_",
+    "\u2028": "\\L",
+    "\u2029": "\\P",
+}
+_SPECIAL: Final = re.compile('[\x00-\x1f\x7f-\xa0"\\\\\u2028\u2029\ud800-\udfff\ufeff]')
+
+
+def to_yaml(value: Value, budget: Budget) -> str:
+    """The value as a YAML document, ending with a newline. Raises Fault for what YAML can't hold."""
+    out: list[str] = []
+    _block(value, budget, out, "", 0)
+    return "".join(out)
+
+
+def _paid(budget: Budget, text: str) -> str:
+    budget.grow(len(text) + 1)
+    return text
+
+
+def _block(value: Value, budget: Budget, out: list[str], indent: str, depth: int) -> None:
+    """The value from the beginning of a line on, the indentation of its first line already written."""
+    if depth > MAX_VALUE_DEPTH:
+        raise Fault(f"a value is nested deeper than {MAX_VALUE_DEPTH} levels")
+    budget.spend(1)
+    if isinstance(value, Record):
+        value = value.shown
+    if isinstance(value, dict) and value:
+        _map(value, budget, out, indent, depth)
+    elif isinstance(value, list) and value:
+        _sequence(value, budget, out, indent, depth)
+    else:
+        out.append(_paid(budget, _scalar(value, indent) + "\n"))
+
+
+def _map(value: dict[Value, Value], budget: Budget, out: list[str], indent: str, depth: int) -> None:
+    pairs = sorted(((key_text(key), item) for key, item in value.items()), key=lambda pair: _natural(pair[0]))
+    for index, (key, item) in enumerate(pairs):
+        out.append(_paid(budget, f"{indent if index else ''}{_text(key, indent, as_key=True)}:"))
+        if isinstance(item, Record):
+            item = item.shown
+        if isinstance(item, dict | list) and item:
+            out.append(_paid(budget, f"\n{indent}{_INDENT}"))
+            _block(item, budget, out, indent + _INDENT, depth + 1)
+        else:
+            out.append(_paid(budget, f" {_scalar(item, indent)}\n"))
+
+
+def _sequence(value: list[Value], budget: Budget, out: list[str], indent: str, depth: int) -> None:
+    for index, item in enumerate(value):
+        out.append(_paid(budget, f"{indent if index else ''}- "))
+        _block(item, budget, out, indent + "  ", depth + 1)
+
+
+_DIGITS: Final = re.compile(r"(\d+)")
+
+
+def _natural(key: str) -> list[tuple[int, int, str]]:
+    """Sort key: texts by letters, digits within them by number, as yaml.v3 orders the keys of a map."""
+    parts: list[tuple[int, int, str]] = []
+    for part in _DIGITS.split(key):
+        if part.isdigit() and part.isascii():
+            parts.append((0, int(part[:18]), part))
+        else:
+            # Letters come after everything else.
+            parts += [(2 if character.isalpha() else 1, 0, character) for character in part]
+    return parts
+
+
+def _scalar(value: Value, indent: str) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return _text(str(value), indent)
+    if isinstance(value, int):
+        return str(int(value))
+    if isinstance(value, float):
+        return _float(value)
+    if isinstance(value, list):
+        return "[]"
+    if isinstance(value, dict):
+        return "{}"
+    if isinstance(value, bytes):
+        return "[" + ", ".join(map(str, value)) + "]" if not value else f"!!binary {base64.b64encode(value).decode()}"
+    if isinstance(value, Date):
+        return format_date(value, "2006-01-02T15:04:05.999999999Z07:00")
+    if isinstance(value, Duration):
+        return str(value)
+    raise Fault(f"a {type_name(value)} can't be written as YAML")
+
+
+def _float(value: float) -> str:
+    if math.isnan(value):
+        return ".nan"
+    if math.isinf(value):
+        return ".inf" if value > 0 else "-.inf"
+    return shortest(value, lowest=-4, highest=6, exponent_digits=2)
+
+
+def _text(text: str, indent: str, *, as_key: bool = False) -> str:
+    if "\n" in text and not as_key and _may_be_literal(text):
+        return _literal(text, indent)
+    if not text or _OTHER.fullmatch(text) or "\n" in text or _SPECIAL.search(text.replace('"', "").replace("\\", "")):
+        return _double_quoted(text)
+    if _plain(text):
+        return text
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _plain(text: str) -> bool:
+    analysis = yaml.emitter.Emitter(io.StringIO(), allow_unicode=True).analyze_scalar(text)
+    return bool(analysis.allow_block_plain)
+
+
+def _may_be_literal(text: str) -> bool:
+    """A block literal can't begin with blanks before a line end or hold what has to be escaped."""
+    lines = text.split("\n")
+    return not (
+        _SPECIAL.search(re.sub(r'[\n\t"\\]', "", text)) or any(line.endswith(" ") for line in lines[:-1])
+    ) and bool(text.strip("\n "))
+
+
+def _literal(text: str, indent: str) -> str:
+    hint = "4" if text[:1] in (" ", "\n") else ""
+    chomp = "" if text.endswith("\n") else "-"
+    if text.endswith("\n\n"):
+        chomp = "+"
+    body = text.removesuffix("\n")
+    lines = [f"{indent}{_INDENT}{line}" if line else "" for line in body.split("\n")]
+    return f"|{hint}{chomp}\n" + "\n".join(lines)
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match[0]
+    known = _ESCAPES.get(character)
+    if known is not None:
+        return known
+    code = ord(character)
+    if 0xD800 <= code <= 0xDFFF:
+        return "\ufffd"
+    return f"\\x{code:02X}" if code < 0x100 else f"\\u{code:04X}"
+
+
+def _double_quoted(text: str) -> str:
+    return f'"{_SPECIAL.sub(_escape, text)}"'

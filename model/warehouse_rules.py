@@ -1,0 +1,157 @@
+"""What a Warehouse decides: which Freight to make, what to tell each Stage, what to forget. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from model.availability import availability
+from model.freight_status import FreightRecord, VerifiedIn
+from model.promotions import FanOutAnswer, FanOutTarget
+from model.warehouse_state import WarehouseState
+from model.warehouses import StageReport, StageSubscription
+
+#: How many of the newest pieces a Stage is told about, besides those it holds, keeps or asked for.
+NEWEST = 30
+#: How many pieces a control-flow Stage is told about at once.
+PASSING = 100
+
+#: Kargo's settings of its collector (pkg/garbage/freight.go).
+RETAINED = 20
+MIN_AGE = timedelta(hours=336)
+
+
+def newest_first(records: Iterable[FreightRecord]) -> list[FreightRecord]:
+    """By discoveredAt, ties by name, newest first."""
+    return sorted(records, key=lambda record: (record.discovered_at, record.name), reverse=True)
+
+
+def control_flow_stages(state: WarehouseState) -> set[str]:
+    return {name for name, subscription in state.subscriptions.items() if subscription.control_flow}
+
+
+def relevant(state: WarehouseState, subscription: StageSubscription, now: datetime) -> list[FreightRecord]:
+    """The Freight a Stage may have to decide about, newest first, each with as much as concerns that Stage."""
+    request, stage = subscription.request, subscription.stage
+    if request is None:
+        return []
+    upstream = set(request.sources.stages or [])
+    passing = control_flow_stages(state)
+    wanted = {*state.kept.get(stage, []), *state.questions.get(stage, [])}
+    chosen: list[FreightRecord] = []
+    counted, found_available = 0, False
+    for record in newest_first(state.freight.values()):
+        if record.name in wanted or stage in record.currently_in:
+            chosen.append(record)
+            continue
+        may_come = request.sources.direct or stage in record.approved_for or bool(upstream & set(record.verified_in))
+        if not may_come or (subscription.control_flow and stage in record.verified_in):
+            continue
+        limit = PASSING if subscription.control_flow else NEWEST
+        available = availability(stage, [request], record, now, passing).available
+        # Beyond the limit just the newest one that is available counts: it is what auto-promotion would pick.
+        if counted >= limit and (found_available or not available):
+            continue
+        counted += 1
+        found_available = found_available or available
+        chosen.append(record)
+    seen = upstream | {stage}
+    return [
+        record.model_copy(
+            update={
+                "verified_in": {name: v for name, v in record.verified_in.items() if name in seen},
+                "approved_for": {name: v for name, v in record.approved_for.items() if name == stage},
+                "currently_in": {name: v for name, v in record.currently_in.items() if name in seen},
+                "metadata": {},
+            }
+        )
+        for record in chosen
+    ]
+
+
+def take_report(state: WarehouseState, report: StageReport) -> bool:
+    """Write down what a Stage reports. True: something changed. Older reports change nothing."""
+    if report.sequence <= state.sequences.get(report.stage, 0):
+        return False
+    state.sequences[report.stage] = report.sequence
+    stage, changed = report.stage, False
+    if state.kept.get(stage, []) != report.kept:
+        state.kept[stage] = report.kept
+        changed = True
+    entered = min(report.current.values(), default=None)
+    for record in state.freight.values():
+        since = record.currently_in.get(stage)
+        if record.name in report.current:
+            if since is None:
+                record.currently_in[stage] = report.current[record.name]
+                changed = True
+        elif since is not None:
+            del record.currently_in[stage]
+            changed = True
+            verified = record.verified_in.get(stage)
+            if verified is not None and entered is not None:
+                stay = max(entered - since, timedelta(0))
+                verified.longest_soak = max(verified.longest_soak or timedelta(0), stay)
+        when = report.verified.get(record.name)
+        if when is not None and stage not in record.verified_in:
+            record.verified_in[stage] = VerifiedIn(verified_at=when)
+            changed = True
+    return changed
+
+
+def forget_stage(state: WarehouseState, stage: str) -> None:
+    """A Stage is deleted: downstream availability through it is gone."""
+    for known in (state.subscriptions, state.sequences, state.kept, state.questions, state.told):
+        known.pop(stage, None)
+    for record in state.freight.values():
+        for status in (record.verified_in, record.approved_for, record.currently_in):
+            status.pop(stage, None)
+
+
+def downstream(state: WarehouseState, stage: str, freight: str, now: datetime) -> FanOutAnswer:
+    """The Stages immediately downstream of a Stage for this Warehouse's Freight, and whether it may go there."""
+    record = state.freight.get(freight)
+    passing = control_flow_stages(state)
+    targets = []
+    for name, subscription in sorted(state.subscriptions.items()):
+        request = subscription.request
+        if request is None or stage not in (request.sources.stages or []):
+            continue
+        if record is None:
+            targets.append(FanOutTarget(stage=name, reason="no such Freight"))
+            continue
+        verdict = availability(name, [request], record, now, passing)
+        targets.append(
+            FanOutTarget(
+                stage=name,
+                control_flow=subscription.control_flow,
+                available=verdict.available,
+                reason=verdict.reason,
+            )
+        )
+    return FanOutAnswer(known=record is not None, targets=targets)
+
+
+def collectable(
+    records: Mapping[str, FreightRecord],
+    protected: Iterable[str],
+    now: datetime,
+    *,
+    retained: int = RETAINED,
+    min_age: timedelta = MIN_AGE,
+) -> list[str]:
+    """Names of the Freight that may be forgotten (Kargo: pkg/garbage/freight.go, more careful).
+
+    The oldest piece in some Stage, all newer ones and the `retained` next older ones stay; of the rest those
+    younger than `min_age`, and here also what is approved, queued, or in a Stage's history.
+    """
+    ordered: Sequence[FreightRecord] = newest_first(records.values())
+    if len(ordered) <= retained:
+        return []
+    keep = set(protected)
+    oldest_in_use = max((i for i, record in enumerate(ordered) if record.currently_in), default=-1)
+    return [
+        record.name
+        for record in ordered[oldest_in_use + 1 + retained :]
+        if record.discovered_at <= now - min_age and not record.approved_for and record.name not in keep
+    ]

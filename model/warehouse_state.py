@@ -1,0 +1,48 @@
+"""A Warehouse's whole state, as continue-as-new and backups carry it. Everything new gets a default."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from model.base import Json, Message, Time
+from model.discovery import DiscoveryReport
+from model.freight_status import FreightRecord
+from model.warehouses import StageSubscription
+
+
+class WarehouseState(Message):
+    """State of the workflow `Warehouse`."""
+
+    project: str
+    name: str
+    generation: int = 0
+    #: The whole manifest, in Kargo's shape. None until it is configured.
+    manifest: dict[str, Json] | None = None
+    created_at: Time | None = None
+
+    #: Generation for which the Schedule was last made.
+    scheduled: int = 0
+    #: The Discovery run that watches now.
+    watcher: str = ""
+    watcher_run: str = ""
+    #: The last report, of success or failure; its candidates are those of the last success.
+    report: DiscoveryReport | None = None
+    failing_since: Time | None = None
+    last_refresh: str = ""
+    #: Why the last discovery made no Freight; empty: it did, or there was nothing new.
+    no_freight: str = ""
+
+    #: By name.
+    freight: dict[str, FreightRecord] = Field(default_factory=dict)
+    #: By Stage.
+    subscriptions: dict[str, StageSubscription] = Field(default_factory=dict)
+    #: The last report number of each Stage, so that an older one changes nothing.
+    sequences: dict[str, int] = Field(default_factory=dict)
+    #: Freight that Stages want kept: queued, or in their history.
+    kept: dict[str, list[str]] = Field(default_factory=dict)
+    #: Freight that Stages asked about, until it is answered; then remembered as long as it is queued there.
+    questions: dict[str, list[str]] = Field(default_factory=dict)
+    #: Digest of what each Stage was last told.
+    told: dict[str, str] = Field(default_factory=dict)
+    version: int = 0
+    retired: bool = False

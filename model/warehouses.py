@@ -1,0 +1,104 @@
+"""What passes between a Warehouse, its Stages, and those who manage it."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from model.base import Json, Message, Time
+from model.freight_status import FreightRecord
+from model.references import SubscribedRepo
+from model.resources.stage import FreightRequest
+
+
+class WarehouseConfiguration(Message):
+    """Signal `configure` to a Warehouse (and argument of its first run): its manifest, latest generation wins."""
+
+    project: str
+    name: str
+    generation: int
+    #: The whole manifest, in Kargo's shape.
+    manifest: dict[str, Json]
+
+
+class StageSubscription(Message):
+    """Signal `subscribe` to a Warehouse: a Stage requests its Freight. The latest revision wins."""
+
+    stage: str
+    #: Counts up with each change of what the Stage asks for.
+    revision: int
+    #: None: the Stage no longer requests this Warehouse's Freight.
+    request: FreightRequest | None
+    control_flow: bool = False
+    #: The Stage is deleted: what was verified in it or approved for it is forgotten.
+    forget: bool = False
+
+
+class StageReport(Message):
+    """Signal `stage_report` to a Warehouse: the whole of what a Stage has to say about its Freight; latest wins."""
+
+    stage: str
+    sequence: int
+    #: Freight of this Warehouse that is now in the Stage: name and since when.
+    current: dict[str, Time] = Field(default_factory=dict)
+    #: Freight that has been verified in the Stage, and when.
+    verified: dict[str, Time] = Field(default_factory=dict)
+    #: Freight queued for the Stage or in its history: not to be collected.
+    kept: list[str] = Field(default_factory=list)
+
+
+class FreightQuestion(Message):
+    """Signal `ask` to a Warehouse: a Stage must decide about Freight that its copy doesn't hold."""
+
+    stage: str
+    freight: str
+
+
+class WarehouseSnapshot(Message):
+    """Signal `freight_changed` to a Stage: the Freight it may have to decide about. The latest version wins."""
+
+    warehouse: str
+    version: int
+    subscriptions: list[SubscribedRepo] = Field(default_factory=list)
+    #: Control-flow Stages among those upstream of this one: Freight passes through them without ever being in them.
+    control_flow: list[str] = Field(default_factory=list)
+    #: Newest first; as much of each record as concerns this Stage.
+    freight: list[FreightRecord] = Field(default_factory=list)
+    #: Names the Stage asked for by `ask`, found or not.
+    asked: list[str] = Field(default_factory=list)
+
+
+class ApproveRequest(Message):
+    """Argument of the update `approve`."""
+
+    freight: str
+    stage: str
+    actor: str = ""
+
+
+class AliasRequest(Message):
+    """Argument of the update `set_alias`."""
+
+    freight: str
+    alias: str
+
+
+class RefreshRequest(Message):
+    """Argument of the update `refresh`: look now. It returns when the look is over."""
+
+    actor: str = ""
+    wait: bool = True
+
+
+class RetireRequest(Message):
+    """Argument of the update `retire` of every entity: it ends, and what it had started ends with it."""
+
+    actor: str = ""
+    #: Also while a promotion runs.
+    force: bool = False
+
+
+class Outcome(Message):
+    """Answer of an update: what happened, or why not."""
+
+    ok: bool = True
+    message: str = ""

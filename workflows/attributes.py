@@ -1,0 +1,28 @@
+"""Search attributes by which runs and entities are found, and what is written beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from temporalio.common import SearchAttributeKey, SearchAttributePair, SearchAttributeUpdate, TypedSearchAttributes
+
+PROJECT = SearchAttributeKey.for_keyword("TowpathProject")
+STAGE = SearchAttributeKey.for_keyword("TowpathStage")
+WAREHOUSE = SearchAttributeKey.for_keyword("TowpathWarehouse")
+FREIGHT = SearchAttributeKey.for_keyword("TowpathFreight")
+PHASE = SearchAttributeKey.for_keyword("TowpathPhase")
+
+ALL = (PROJECT, STAGE, WAREHOUSE, FREIGHT, PHASE)
+
+#: The memo's key under which lists find what they show.
+SUMMARY = "summary"
+
+
+def attributes(values: Mapping[SearchAttributeKey[str], str]) -> TypedSearchAttributes:
+    """Search attributes for the start of a workflow; empty values are left out."""
+    return TypedSearchAttributes([SearchAttributePair(key, value) for key, value in values.items() if value])
+
+
+def phase_update(phase: str | None) -> list[SearchAttributeUpdate[str]]:
+    """An upsert of the phase; None takes it away."""
+    return [PHASE.value_unset() if phase is None else PHASE.value_set(phase)]

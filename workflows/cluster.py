@@ -1,0 +1,151 @@
+"""What belongs to no Project: ClusterPromotionTasks, ClusterAnalysisTemplates, settings of the cluster."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from model.base import Json, Message
+    from model.names import project_id
+    from model.project_state import ClusterState
+    from model.projects import Action, AppliedResource, ApplyRequest, ApplyResult, ClusterSnapshot, DeleteRequest
+    from model.steps import CheckStepsReport, CheckStepsRequest
+    from model.warehouses import Outcome
+    from workflows.tempo import history_is_long
+
+
+class ClusterView(Message):
+    """Answer of the query `view`: manifests by name, and the Projects that are registered."""
+
+    tasks: dict[str, Json]
+    templates: dict[str, Json]
+    config: dict[str, Json] | None = None
+    projects: list[str]
+
+
+@workflow.defn
+class Cluster:
+    """Tells every Project what has changed, and lets workers check the steps of a set before it is applied."""
+
+    @workflow.init
+    def __init__(self, state: ClusterState) -> None:
+        self.state = state
+        self.changed = True
+
+    # Messages
+
+    @workflow.update
+    async def apply(self, message: ApplyRequest) -> ApplyResult:
+        """Take a validated set of manifests of the cluster's kinds."""
+        self.state.kinds.update(message.kinds)
+        actions = []
+        for manifest in message.manifests:
+            kind, name = manifest["kind"], manifest["metadata"]["name"]
+            if kind == "ClusterConfig":
+                known, self.state.config = self.state.config, manifest
+            else:
+                held = self.state.tasks if kind == "ClusterPromotionTask" else self.state.templates
+                known, held[name] = held.get(name), manifest
+            action = Action.CREATED if known is None else Action.CONFIGURED
+            action = Action.UNCHANGED if known == manifest else action
+            actions.append(AppliedResource(kind=kind, name=name, action=action))
+        if any(action.action is not Action.UNCHANGED for action in actions):
+            self.state.revision += 1
+            self._touch()
+        return ApplyResult(resources=actions)
+
+    @workflow.update
+    async def delete(self, message: DeleteRequest) -> Outcome:
+        """Delete a manifest of the cluster's kinds."""
+        held = {"ClusterPromotionTask": self.state.tasks, "ClusterAnalysisTemplate": self.state.templates}
+        if message.kind == "ClusterConfig" and self.state.config is not None:
+            self.state.config = None
+        elif held.get(message.kind, {}).pop(message.name, None) is None:
+            return Outcome(ok=False, message=f"{message.kind} {message.name} does not exist")
+        self.state.revision += 1
+        self._touch()
+        return Outcome(message=f"{message.kind} {message.name} is deleted")
+
+    @workflow.update
+    async def check_steps(self, message: CheckStepsRequest) -> CheckStepsReport:
+        """Have a worker, which knows its steps, check their uses in a set of manifests."""
+        try:
+            report: CheckStepsReport = await workflow.execute_activity(
+                "check-steps",
+                message,
+                result_type=CheckStepsReport,
+                start_to_close_timeout=timedelta(seconds=30),
+                retry_policy=RetryPolicy(maximum_attempts=3),
+                summary=f"{len(message.uses)} uses",
+            )
+        except FailureError as error:
+            raise ApplicationError(f"the steps could not be checked: {error.cause or error}") from error
+        return report
+
+    @workflow.signal
+    def register(self, project: str) -> None:
+        """A Project wants to hear of changes."""
+        self.state.projects[project] = -1
+        self._touch()
+
+    @workflow.signal
+    def deregister(self, project: str) -> None:
+        """A Project has ended."""
+        self.state.projects.pop(project, None)
+
+    @workflow.query
+    def view(self) -> ClusterView:
+        """All that the Cluster holds."""
+        return ClusterView(
+            tasks=self.state.tasks,
+            templates=self.state.templates,
+            config=self.state.config,
+            projects=sorted(self.state.projects),
+        )
+
+    @workflow.query
+    def export(self) -> ClusterState:
+        """The whole state, for backups."""
+        return self.state
+
+    # The life of the entity
+
+    @workflow.run
+    async def run(self, state: ClusterState) -> None:
+        while True:
+            await workflow.wait_condition(lambda: self.changed)
+            self.changed = False
+            await self._tell_projects()
+            if history_is_long() and not self.changed:
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                if not self.changed:
+                    workflow.continue_as_new(self.state)
+
+    async def _tell_projects(self) -> None:
+        snapshot = ClusterSnapshot(
+            revision=self.state.revision,
+            tasks=self.state.tasks,
+            templates=self.state.templates,
+            kinds=self.state.kinds,
+        )
+        empty = not self.state.tasks and not self.state.templates and self.state.revision == 0
+        for project in sorted(self.state.projects):
+            if self.state.projects.get(project) == self.state.revision:
+                continue
+            if not empty:
+                try:
+                    await workflow.get_external_workflow_handle(project_id(project)).signal("cluster_changed", snapshot)
+                except FailureError as error:
+                    if is_cancelled_exception(error):
+                        raise
+                    workflow.logger.info("project %s could not be told: %s", project, error)
+                    self.state.projects.pop(project, None)
+                    continue
+            self.state.projects[project] = self.state.revision
+
+    def _touch(self) -> None:
+        self.changed = True

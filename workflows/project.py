@@ -1,0 +1,288 @@
+"""A Project: owns its manifests, and starts and configures its Warehouses and Stages."""
+
+from __future__ import annotations
+
+import asyncio
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError, is_cancelled_exception
+from temporalio.workflow import ParentClosePolicy
+
+with workflow.unsafe.imports_passed_through():
+    from model.base import Json
+    from model.names import CLUSTER, stage_id, warehouse_id
+    from model.project_rules import bundle_for, digest, missing_references, stage_entry
+    from model.project_state import ProjectState
+    from model.projects import (
+        Action,
+        AppliedResource,
+        ApplyRequest,
+        ApplyResult,
+        ClusterSnapshot,
+        DeleteRequest,
+        ProjectView,
+        Retired,
+        StageEntry,
+        WarehouseEntry,
+    )
+    from model.stage_state import StageState
+    from model.stages import StageConfiguration
+    from model.warehouse_state import WarehouseState
+    from model.warehouses import Outcome, RetireRequest, WarehouseConfiguration
+    from workflows.attributes import PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes
+    from workflows.tempo import history_is_long
+
+
+@workflow.defn
+class Project:
+    """Distributes what it is told; each Stage and Warehouse holds its own manifest."""
+
+    @workflow.init
+    def __init__(self, state: ProjectState) -> None:
+        self.state = state
+        self.changed = True
+        self.shown = ""
+        self.registered = False
+        self.applying = asyncio.Lock()
+
+    # Messages
+
+    @workflow.update
+    async def apply(self, message: ApplyRequest) -> ApplyResult:
+        """Take a validated set of manifests. What is unchanged is left alone."""
+        async with self.applying:
+            self.state.kinds.update(message.kinds)
+            actions = []
+            # What Stages refer to comes before them, Warehouses before the Stages that ask for their Freight.
+            for kind in ("Project", "ProjectConfig", "PromotionTask", "AnalysisTemplate", "Warehouse", "Stage"):
+                for manifest in message.manifests:
+                    if manifest["kind"] == kind:
+                        name = manifest["metadata"]["name"]
+                        action = await self._take(kind, name, manifest)
+                        actions.append(AppliedResource(kind=kind, name=name, action=action))
+            await self._send_bundles()
+            self._touch()
+            return ApplyResult(resources=actions, warnings=missing_references(self.state))
+
+    @workflow.update
+    async def delete(self, message: DeleteRequest) -> Outcome:
+        """Delete a manifest that the Project holds itself."""
+        async with self.applying:
+            held = {"PromotionTask": self.state.tasks, "AnalysisTemplate": self.state.templates}.get(message.kind)
+            if message.kind == "ProjectConfig" and self.state.config is not None:
+                self.state.config = None
+            elif held is None or held.pop(message.name, None) is None:
+                return Outcome(
+                    ok=False, message=f"{message.kind} {message.name} does not exist in Project {self.state.project}"
+                )
+            await self._send_bundles()
+            self._touch()
+            return Outcome(message=f"{message.kind} {message.name} is deleted")
+
+    @workflow.update
+    async def retire(self, message: RetireRequest) -> Outcome:
+        """End the Project, once its Stages and Warehouses are gone."""
+        left = [f"Stage {name}" for name in sorted(self.state.stages)]
+        left += [f"Warehouse {name}" for name in sorted(self.state.warehouses)]
+        if left:
+            return Outcome(ok=False, message=f"Project {self.state.project} still has {', '.join(left)}")
+        self.state.retired = True
+        self._touch()
+        return Outcome(message=f"Project {self.state.project} is deleted")
+
+    @workflow.signal
+    def retired(self, message: Retired) -> None:
+        """A Stage or Warehouse of its own has ended."""
+        if message.kind == "Stage":
+            self.state.stages.pop(message.name, None)
+            self.state.bundles.pop(message.name, None)
+        else:
+            self.state.warehouses.pop(message.name, None)
+        self._touch()
+
+    @workflow.signal
+    def cluster_changed(self, message: ClusterSnapshot) -> None:
+        """ClusterPromotionTasks or ClusterAnalysisTemplates have changed."""
+        if message.revision > self.state.cluster.revision:
+            self.state.cluster = message
+            self._touch()
+
+    @workflow.query
+    def view(self) -> ProjectView:
+        """All that the Project holds."""
+        return ProjectView(
+            project=self.state.project,
+            manifest=self.state.manifest or {},
+            config=self.state.config,
+            tasks=self.state.tasks,
+            templates=self.state.templates,
+            stages=self.state.stages,
+            warehouses=self.state.warehouses,
+            cluster_tasks=sorted(self.state.cluster.tasks),
+            cluster_templates=sorted(self.state.cluster.templates),
+            warnings=missing_references(self.state),
+        )
+
+    @workflow.query
+    def export(self) -> ProjectState:
+        """The whole state, for backups."""
+        return self.state
+
+    # The life of the entity
+
+    @workflow.run
+    async def run(self, state: ProjectState) -> None:
+        self.state.created_at = self.state.created_at or workflow.now()
+        while not self.state.retired:
+            await workflow.wait_condition(lambda: self.changed)
+            self.changed = False
+            try:
+                await self._register()
+                async with self.applying:
+                    await self._send_bundles()
+            except FailureError as error:
+                if is_cancelled_exception(error):
+                    raise
+                workflow.logger.error("project %s: %s", self.state.project, error)
+            self._show()
+            if history_is_long() and not self.changed and not self.state.retired:
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                if not self.changed:
+                    workflow.continue_as_new(self.state)
+        await self._tell(CLUSTER, "deregister", self.state.project)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+
+    async def _register(self) -> None:
+        """Hear from the Cluster of what belongs to no Project."""
+        if not self.registered:
+            self.registered = await self._tell(CLUSTER, "register", self.state.project)
+
+    async def _take(self, kind: str, name: str, manifest: dict[str, Json]) -> Action:
+        """Take one manifest, and pass on what is a Warehouse's or a Stage's."""
+        if kind in ("Project", "ProjectConfig"):
+            known = self.state.manifest if kind == "Project" else self.state.config
+            if kind == "Project":
+                self.state.manifest = manifest
+            else:
+                self.state.config = manifest
+            return _action(known, manifest)
+        if kind in ("PromotionTask", "AnalysisTemplate"):
+            held = self.state.tasks if kind == "PromotionTask" else self.state.templates
+            action = _action(held.get(name), manifest)
+            held[name] = manifest
+            return action
+        entries: dict[str, StageEntry] | dict[str, WarehouseEntry]
+        entries = self.state.stages if kind == "Stage" else self.state.warehouses
+        entry = entries.get(name)
+        if entry is not None and entry.digest == digest(manifest):
+            return Action.UNCHANGED
+        # Counted per Project, not per resource: one that is deleted and made again goes on counting.
+        self.state.revision += 1
+        if kind == "Stage":
+            await self._configure_stage(name, manifest, self.state.revision)
+        else:
+            await self._configure_warehouse(name, manifest, self.state.revision, created=entry is None)
+        return Action.CREATED if entry is None else Action.CONFIGURED
+
+    async def _configure_stage(self, name: str, manifest: dict[str, Json], generation: int) -> None:
+        entry = stage_entry(manifest, generation)
+        self.state.stages[name] = entry
+        bundle = bundle_for(self.state, name, entry)
+        self.state.bundles[name] = digest(bundle.model_dump(mode="json"))
+        self.state.revision += 1
+        bundle.revision = self.state.revision
+        message = StageConfiguration(
+            project=self.state.project, name=name, generation=generation, manifest=manifest, bundle=bundle
+        )
+        workflow_id = stage_id(self.state.project, name)
+        start = StageState(
+            project=self.state.project, name=name, generation=generation, manifest=manifest, bundle=bundle
+        )
+        if await self._tell(workflow_id, "configure", message):
+            return
+        try:
+            await workflow.start_child_workflow(
+                "Stage",
+                start,
+                id=workflow_id,
+                parent_close_policy=ParentClosePolicy.ABANDON,
+                search_attributes=attributes({PROJECT: self.state.project, STAGE: name}),
+                memo={SUMMARY: {"generation": generation}},
+                static_summary=f"Stage {name} of Project {self.state.project}",
+            )
+        except WorkflowAlreadyStartedError:
+            await self._tell(workflow_id, "configure", message)
+
+    async def _configure_warehouse(
+        self, name: str, manifest: dict[str, Json], generation: int, *, created: bool
+    ) -> None:
+        self.state.warehouses[name] = WarehouseEntry(generation=generation, digest=digest(manifest))
+        workflow_id = warehouse_id(self.state.project, name)
+        message = WarehouseConfiguration(
+            project=self.state.project, name=name, generation=generation, manifest=manifest
+        )
+        start = WarehouseState(project=self.state.project, name=name, generation=generation, manifest=manifest)
+        if await self._tell(workflow_id, "configure", message):
+            return
+        try:
+            await workflow.start_child_workflow(
+                "Warehouse",
+                start,
+                id=workflow_id,
+                parent_close_policy=ParentClosePolicy.ABANDON,
+                search_attributes=attributes({PROJECT: self.state.project, WAREHOUSE: name}),
+                memo={SUMMARY: {"generation": generation}},
+                static_summary=f"Warehouse {name} of Project {self.state.project}",
+            )
+        except WorkflowAlreadyStartedError:
+            await self._tell(workflow_id, "configure", message)
+        if created:
+            for stage, entry in sorted(self.state.stages.items()):
+                if name in entry.origins:
+                    await self._tell(stage_id(self.state.project, stage), "warehouse_created", name)
+
+    async def _send_bundles(self) -> None:
+        """Send each Stage what it needs of the Project, where that has changed."""
+        for name, entry in sorted(self.state.stages.items()):
+            bundle = bundle_for(self.state, name, entry)
+            content = digest(bundle.model_dump(mode="json"))
+            if self.state.bundles.get(name) == content:
+                continue
+            self.state.revision += 1
+            bundle.revision = self.state.revision
+            message = StageConfiguration(project=self.state.project, name=name, bundle=bundle)
+            if await self._tell(stage_id(self.state.project, name), "configure", message):
+                self.state.bundles[name] = content
+
+    async def _tell(
+        self, workflow_id: str, signal: str, message: StageConfiguration | WarehouseConfiguration | str
+    ) -> bool:
+        """Signal another entity. False: there is none."""
+        try:
+            await workflow.get_external_workflow_handle(workflow_id).signal(signal, message)
+        except FailureError as error:
+            if is_cancelled_exception(error):
+                raise
+            workflow.logger.info("%s could not be told %s: %s", workflow_id, signal, error)
+            return False
+        return True
+
+    def _touch(self) -> None:
+        self.changed = True
+
+    def _show(self) -> None:
+        glance = {"stages": len(self.state.stages), "warehouses": len(self.state.warehouses)}
+        if repr(glance) != self.shown:
+            self.shown = repr(glance)
+            workflow.upsert_memo({SUMMARY: glance})
+        warnings = "\n".join(f"- {sentence}" for sentence in missing_references(self.state))
+        workflow.set_current_details(
+            f"**Project {self.state.project}**: {len(self.state.warehouses)} Warehouses, "
+            f"{len(self.state.stages)} Stages\n\n{warnings}"
+        )
+
+
+def _action(known: Json, manifest: dict[str, Json]) -> Action:
+    if known is None:
+        return Action.CREATED
+    return Action.UNCHANGED if known == manifest else Action.CONFIGURED

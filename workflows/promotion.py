@@ -1,0 +1,455 @@
+"""One promotion, from the request to the end of its steps."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    FailureError,
+    TimeoutType,
+    is_cancelled_exception,
+)
+from temporalio.exceptions import TimeoutError as ActivityTimeout
+
+with workflow.unsafe.imports_passed_through():
+    from model.base import Json, format_duration
+    from model.names import stage_id
+    from model.outcome import final_phase, has_failures
+    from model.promotions import (
+        AbortRequest,
+        Accepted,
+        Admission,
+        Enqueue,
+        Expired,
+        Proceed,
+        PromotionFinished,
+        PromotionPhase,
+        PromotionRequest,
+        PromotionView,
+        Refused,
+        StepRecord,
+    )
+    from model.references import HealthCheckStep
+    from model.steps import (
+        ERRORED,
+        FAILED,
+        WORKSPACE_LOST,
+        Effect,
+        PlannedStep,
+        PromotionPlan,
+        StepFailure,
+        StepRequest,
+        StepResult,
+        StepStatus,
+    )
+    from workflows.attributes import phase_update
+
+#: A waiting Promotion asks again after this time, then after twice that, … : a Stage may have been recreated.
+ASK_AGAIN = timedelta(minutes=5)
+ASK_AGAIN_AT_MOST = timedelta(hours=6)
+#: A step's activity shows that it is alive at least so often.
+HEARTBEAT = timedelta(seconds=5)
+#: A host's queue has ample slots: what isn't started there in this time is lost with its host.
+START_ON_HOST = timedelta(seconds=10)
+#: Bounds a single attempt of a step; liveness is the heartbeat's business.
+LONGEST_ATTEMPT = timedelta(hours=6)
+
+
+class Lost(Exception):
+    """The host of the workspace, or the workspace itself, is gone."""
+
+
+@workflow.defn
+class Promotion:
+    """Asks its Stage for the turn, runs the frozen plan step by step, and tells the Stage how it ended."""
+
+    @workflow.init
+    def __init__(self, request: PromotionRequest) -> None:
+        self.request = request
+        self.plan: PromotionPlan | None = None
+        self.granted: Proceed | None = None
+        self.refusal: str | None = None
+        self.expiry: str | None = None
+        self.waiting = ""
+        self.freight_alias = ""
+        self.phase: PromotionPhase | None = None
+        self.message = ""
+        self.abort_request: AbortRequest | None = None
+        self.started_at: datetime | None = None
+        self.finished_at: datetime | None = None
+        self.records: list[StepRecord] = []
+        self.health_checks: list[HealthCheckStep] = []
+        self.queue = ""
+        self.workspaces = 0
+        if request.granted is not None:
+            self._proceed(request.granted)
+
+    # Messages
+
+    @workflow.signal
+    def accepted(self, message: Accepted) -> None:
+        """The Stage has it in its queue."""
+        if self.plan is None:
+            self._freeze(message.plan)
+            self.freight_alias = message.freight_alias
+        self.waiting = message.waiting
+        self.phase = self.phase or PromotionPhase.PENDING
+
+    @workflow.signal
+    def refused(self, message: Refused) -> None:
+        """The Stage won't have it."""
+        if self.plan is None:
+            self.refusal = message.reason
+
+    @workflow.signal
+    def proceed(self, message: Proceed) -> None:
+        """It has the turn."""
+        self._proceed(message)
+
+    @workflow.signal
+    def expired(self, message: Expired) -> None:
+        """At its turn its Freight was no longer available."""
+        if self.granted is None:
+            self.expiry = message.reason
+
+    @workflow.signal
+    def abort(self, message: AbortRequest) -> None:
+        """Names who aborts; the cancellation follows."""
+        self.abort_request = self.abort_request or message
+
+    @workflow.update
+    async def admission(self) -> Admission:
+        """Whether the Stage accepted or refused it; answers as soon as that is decided."""
+        await workflow.wait_condition(lambda: self.plan is not None or self.refusal is not None)
+        refused = self.refusal is not None
+        return Admission(accepted=not refused, name=self.request.name, reason=self.refusal or "")
+
+    @workflow.query
+    def progress(self) -> PromotionView:
+        """The Promotion as it stands."""
+        return PromotionView(
+            project=self.request.project,
+            stage=self.request.stage,
+            name=self.request.name,
+            freight=self.request.freight,
+            freight_alias=self.freight_alias,
+            phase=self.phase,
+            message=self.message or self.refusal or "",
+            actor=self.request.actor,
+            waiting=self.waiting if self.phase is PromotionPhase.PENDING else "",
+            created_at=workflow.info().workflow_start_time,
+            started_at=self.started_at,
+            finished_at=self.finished_at,
+            steps=self.records,
+        )
+
+    # The run
+
+    @workflow.run
+    async def run(self, request: PromotionRequest) -> PromotionFinished:
+        try:
+            if self.granted is None and not await self._wait_for_turn():
+                return await self._refuse()
+            await self._run_steps()
+        except BaseException as error:
+            if not is_cancelled_exception(error):
+                raise
+            await asyncio.shield(asyncio.ensure_future(self._aborted()))
+            raise
+        return await self._finish()
+
+    async def _wait_for_turn(self) -> bool:
+        """Ask the Stage for the turn and wait for it. False: refused, or no longer possible."""
+        pause = ASK_AGAIN
+        while True:
+            if not await self._tell_stage("enqueue", self._enqueue()):
+                self._gone(f"Stage {self.request.stage} does not exist in Project {self.request.project}")
+                return False
+            try:
+                await workflow.wait_condition(
+                    lambda: self.granted is not None or self.refusal is not None or self.expiry is not None,
+                    timeout=pause,
+                )
+            except TimeoutError:
+                pause = min(pause * 2, ASK_AGAIN_AT_MOST)
+                continue
+            return self.granted is not None
+
+    def _enqueue(self) -> Enqueue:
+        info = workflow.info()
+        return Enqueue(
+            name=self.request.name,
+            workflow_id=info.workflow_id,
+            run_id=info.run_id,
+            freight=self.request.freight,
+            actor=self.request.actor,
+            created_at=info.workflow_start_time,
+        )
+
+    def _gone(self, reason: str) -> None:
+        """The Stage can't be asked: a request is refused by that, an accepted Promotion expires."""
+        if self.plan is None:
+            self.refusal = reason
+        else:
+            self.expiry = reason
+
+    async def _run_steps(self) -> None:
+        assert self.plan is not None
+        if self.request.granted is None:
+            workflow.upsert_search_attributes(phase_update(PromotionPhase.RUNNING))
+        for index, step in enumerate(self.plan.steps):
+            if workflow.cancellation_reason() is not None:
+                # The step before took no notice of the cancellation; it counts, and nothing runs after it.
+                raise asyncio.CancelledError
+            self._show()
+            record = self.records[index]
+            if not step.condition and has_failures(self.records[:index]):
+                record.status, record.message = StepStatus.SKIPPED, "an earlier step failed"
+                continue
+            record.started_at, record.status = workflow.now(), StepStatus.RUNNING
+            await self._run_step(index, step)
+            record.finished_at = workflow.now()
+
+    async def _run_step(self, index: int, step: PlannedStep) -> None:
+        """Run one step to its outcome, through as many lost hosts as it takes."""
+        record = self.records[index]
+        repeated, needs_rebuild = False, False
+        while True:
+            try:
+                if needs_rebuild:
+                    await self._rebuild(index)
+                    record.rebuilds += 1
+                result = await self._execute(index, step, repeated=repeated)
+            except Lost as lost:
+                workflow.logger.info("step %s lost its host: %s", step.alias, lost)
+                needs_rebuild, repeated = True, True
+                continue
+            except ApplicationError as error:
+                self._fail(record, error)
+                return
+            self._succeed(record, result)
+            return
+
+    async def _execute(
+        self, index: int, step: PlannedStep, *, repeated: bool = False, rebuild: bool = False
+    ) -> StepResult:
+        """Schedule the step's activity. Raises Lost, or ApplicationError for Failed and Errored."""
+        assert self.granted is not None
+        assert self.plan is not None
+        record = self.records[index]
+        claim = not self.queue
+        if claim:
+            self.workspaces += 1
+        timeout = None if rebuild else step.effective_timeout()
+        remaining = None
+        if timeout is not None and record.started_at is not None:
+            remaining = record.started_at + timeout - workflow.now()
+            if remaining <= timedelta(0):
+                raise _errored(f"timed out after {format_duration(timeout)}")
+        several_attempts = step.kind.polls or step.effective_threshold() > 1
+        on_host = bool(self.queue) and self.queue != workflow.info().task_queue
+        request = StepRequest(
+            context=self.granted.context,
+            workspace=f"{self.request.name}.{self.workspaces}",
+            step=step,
+            index=index,
+            outputs=self._outputs(index),
+            statuses={r.alias: r.status for r in self.records[:index] if r.status is not None},
+            failed=has_failures(self.records[:index]),
+            started_at=record.started_at or workflow.now(),
+            claim=claim,
+            rebuild=rebuild,
+            recorded=record.output if rebuild else None,
+            repeated=repeated,
+        )
+        try:
+            result: StepResult = await workflow.execute_activity(
+                step.kind.name,
+                request,
+                result_type=StepResult,
+                task_queue=self.queue or workflow.info().task_queue,
+                schedule_to_close_timeout=remaining,
+                start_to_close_timeout=LONGEST_ATTEMPT,
+                schedule_to_start_timeout=START_ON_HOST if on_host else None,
+                heartbeat_timeout=HEARTBEAT,
+                # A step that may not poll gets one attempt: a lost one must come back here, to be rebuilt.
+                retry_policy=RetryPolicy(maximum_attempts=0 if several_attempts else 1),
+                cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+                summary=f"{step.alias} (rebuild)" if rebuild else step.alias,
+            )
+        except ActivityError as error:
+            raise self._cause(error, step, timeout) from error
+        self.queue = result.queue or self.queue
+        return result
+
+    def _cause(self, error: ActivityError, step: PlannedStep, timeout: timedelta | None) -> Exception:
+        """What an activity's failure means: the step's own no, a timeout, or a lost host."""
+        cause = error.cause
+        # Near its end a poll fails early, with the last "not yet" as its cause: only the retry state tells.
+        retry_state = error.retry_state.name if error.retry_state else ""
+        if timeout is not None and (
+            retry_state == "TIMEOUT"
+            or (isinstance(cause, ActivityTimeout) and cause.type is TimeoutType.SCHEDULE_TO_CLOSE)
+        ):
+            return _errored(f"timed out after {format_duration(timeout)}")
+        if isinstance(cause, ActivityTimeout):
+            if cause.type is TimeoutType.START_TO_CLOSE:
+                return _errored(f"a single attempt took longer than {format_duration(LONGEST_ATTEMPT)}")
+            self.queue = ""
+            return Lost(f"{step.alias}: {cause}")
+        if isinstance(cause, ApplicationError):
+            if cause.type == WORKSPACE_LOST:
+                self.queue = ""
+                return Lost(f"{step.alias}: {cause.message}")
+            return cause
+        if is_cancelled_exception(error):
+            return asyncio.CancelledError()  # type: ignore[return-value] # a BaseException: ends the run as cancelled
+        return _errored(str(cause or error))
+
+    async def _rebuild(self, before: int) -> None:
+        """Make the workspace anew on another host: run again what had changed it, and compare what comes out."""
+        assert self.plan is not None
+        self.queue = ""
+        for index, step in enumerate(self.plan.steps[:before]):
+            record = self.records[index]
+            ran = record.status in (StepStatus.SUCCEEDED, StepStatus.SKIPPED) and record.started_at is not None
+            if not ran or step.kind.effect is not Effect.WORKSPACE:
+                continue
+            try:
+                result = await self._execute(index, step, rebuild=True)
+            except ApplicationError as error:
+                raise _errored(
+                    f"after the loss of its host, step {step.alias} could not be repeated: {error.message}"
+                ) from error
+            if (result.output or {}) != (record.output or {}):
+                raise _errored(f"after the loss of its host, step {step.alias} came out differently")
+
+    # Outcomes
+
+    def _outputs(self, before: int) -> dict[str, Json]:
+        outputs: dict[str, Json] = {}
+        for record in self.records[:before]:
+            if record.output is None:
+                continue
+            outputs[record.alias] = record.output
+            task, separator, _ = record.alias.rpartition("::")
+            if separator and record.uses == "compose-output":
+                outputs[task] = {**outputs.get(task, {}), **record.output}
+        return outputs
+
+    def _succeed(self, record: StepRecord, result: StepResult) -> None:
+        record.status, record.message, record.output = result.status, result.message, result.output
+        record.warnings, record.error_count = result.warnings, result.error_count
+        if result.status is StepStatus.SUCCEEDED:
+            self.health_checks += result.health_checks
+
+    def _fail(self, record: StepRecord, error: ApplicationError) -> None:
+        record.status = StepStatus.FAILED if error.type == FAILED else StepStatus.ERRORED
+        record.message, record.error_count = error.message, max(record.error_count, 1)
+        if error.details:
+            failure = StepFailure.model_validate(error.details[0])
+            record.message, record.output = failure.message, failure.output
+            record.warnings, record.error_count = failure.warnings, failure.error_count
+            self.queue = failure.queue or self.queue
+
+    async def _refuse(self) -> PromotionFinished:
+        if self.expiry is not None:
+            self.phase, self.message = PromotionPhase.ERRORED, self.expiry
+            return await self._close()
+        workflow.upsert_search_attributes(phase_update(None))
+        workflow.set_current_details(f"Refused: {self.refusal}")
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return self._result()
+
+    async def _finish(self) -> PromotionFinished:
+        self.phase, self.message = final_phase(self.records)
+        return await self._close()
+
+    async def _aborted(self) -> None:
+        for record in self.records:
+            if record.status is StepStatus.RUNNING:
+                record.status, record.finished_at = StepStatus.ABORTED, workflow.now()
+        who = f" by {self.abort_request.actor}" if self.abort_request and self.abort_request.actor else ""
+        why = f": {self.abort_request.reason}" if self.abort_request and self.abort_request.reason else ""
+        self.phase, self.message = PromotionPhase.ABORTED, f"aborted{who}{why}"
+        if self.plan is None and self.refusal is None:
+            self.refusal = self.message
+        await self._close()
+
+    async def _close(self) -> PromotionFinished:
+        self.finished_at = workflow.now()
+        workflow.upsert_search_attributes(phase_update(self.phase))
+        self._show()
+        result = self._result()
+        await self._tell_stage("finished", result)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return result
+
+    def _result(self) -> PromotionFinished:
+        context = self.granted.context if self.granted else None
+        return PromotionFinished(
+            name=self.request.name,
+            run_id=workflow.info().run_id,
+            stage=self.request.stage,
+            freight=context.freight if context else None,
+            collection=context.collection if context else None,
+            phase=self.phase,
+            message=self.message or self.refusal or "",
+            actor=self.request.actor,
+            started_at=self.started_at,
+            finished_at=self.finished_at,
+            health_checks=self.health_checks,
+        )
+
+    async def _tell_stage(self, signal: str, message: Enqueue | PromotionFinished) -> bool:
+        """Signal the Stage. False: there is none."""
+        stage = workflow.get_external_workflow_handle(stage_id(self.request.project, self.request.stage))
+        try:
+            await stage.signal(signal, message)
+        except FailureError as error:
+            if is_cancelled_exception(error):
+                raise
+            workflow.logger.warning("stage %s could not be told %s: %s", self.request.stage, signal, error)
+            return False
+        return True
+
+    def _proceed(self, message: Proceed) -> None:
+        if self.granted is not None:
+            return
+        if self.plan is None and message.plan is not None:
+            self._freeze(message.plan)
+        self.granted = message
+        self.freight_alias = message.context.freight_alias
+        self.phase, self.started_at, self.waiting = PromotionPhase.RUNNING, workflow.now(), ""
+
+    def _freeze(self, plan: PromotionPlan) -> None:
+        self.plan = plan
+        self.records = [
+            StepRecord(alias=step.alias, uses=step.kind.name, continue_on_error=step.continue_on_error)
+            for step in plan.steps
+        ]
+
+    def _show(self) -> None:
+        """What the Temporal UI shows of the run."""
+        lines = [
+            f"**{self.request.name}** · {self.phase.value if self.phase else 'asking'} · {self.message}",
+            "",
+            f"Stage: workflow `{stage_id(self.request.project, self.request.stage)}`",
+            "",
+            "| step | uses | outcome | message |",
+            "| --- | --- | --- | --- |",
+        ]
+        for record in self.records:
+            status = record.status.value if record.status else ""
+            message = record.message.replace("|", "\\|").replace("\n", " ")[:200]
+            lines.append(f"| {record.alias} | {record.uses} | {status} | {message} |")
+        workflow.set_current_details("\n".join(lines))
+
+
+def _errored(message: str) -> ApplicationError:
+    return ApplicationError(message, type=ERRORED, non_retryable=True)

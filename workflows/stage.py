@@ -1,0 +1,891 @@
+"""A Stage: its queue and turn, what it holds, its health, and what has been verified in it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from datetime import datetime, timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import FailureError, is_cancelled_exception
+from temporalio.workflow import ParentClosePolicy
+
+with workflow.unsafe.imports_passed_through():
+    from model.base import Json
+    from model.health import HealthRequest
+    from model.names import new_ulid, project_id, promotion_id, run_name, verification_id, warehouse_id
+    from model.plan import PlanRefused, make_plan
+    from model.projects import Retired
+    from model.promotions import (
+        AbortRequest,
+        Accepted,
+        Enqueue,
+        Expired,
+        Proceed,
+        PromotionFinished,
+        PromotionPhase,
+        PromotionRequest,
+        Refused,
+    )
+    from model.references import (
+        AnalysisRunReference,
+        FreightReference,
+        Health,
+        HealthState,
+        RequestedOrigin,
+        VerificationInfo,
+        VerificationPhase,
+    )
+    from model.resources.promotion_task import ClusterPromotionTask, PromotionTask
+    from model.resources.stage import Stage as StageManifest
+    from model.stage_rules import (
+        SETTLING,
+        collection_for,
+        find_freight,
+        freight_availability,
+        may_verify,
+        needs_verification,
+        next_availability,
+        passing_through,
+        to_promote,
+        verified_now,
+        why_wait,
+    )
+    from model.stage_state import QueueEntry, RunningPromotion, RunningVerification, StageState
+    from model.stage_view import describe, summary
+    from model.stages import HolderReport, HolderRequest, StageConfiguration, Turn, TurnKind, VerifyRequest
+    from model.steps import PromotionContext, PromotionPlan
+    from model.verifications import VerificationFinished, VerificationRequest
+    from model.warehouses import (
+        FreightQuestion,
+        Outcome,
+        RefreshRequest,
+        RetireRequest,
+        StageReport,
+        StageSubscription,
+        WarehouseSnapshot,
+    )
+    from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, attributes
+    from workflows.tempo import Alarm, history_is_long
+
+#: How many collections, and verifications of each, are remembered.
+HISTORY = 10
+#: How many names of finished Promotions are remembered, to know late messages of theirs.
+SETTLED = 50
+#: How many Freight names with a failed Promotion are remembered.
+OUTCOMES = 200
+#: How long an answer of a Warehouse about Freight unknown here is waited for.
+ANSWER = timedelta(seconds=10)
+#: A turn held longer than this is looked after: its holder may have been terminated by hand.
+LEASE = timedelta(minutes=10)
+#: How often the holder of a long turn, and the health of a Stage, is looked at.
+LOOK = timedelta(minutes=1)
+HEALTH_WHILE_SETTLING = timedelta(seconds=10)
+HEALTH_LATER = timedelta(minutes=5)
+
+
+@workflow.defn
+class Stage:
+    """Decides alone, from what its Project and its Warehouses have told it; messages may come twice or late."""
+
+    @workflow.init
+    def __init__(self, state: StageState) -> None:
+        self.state = state
+        self.stage: StageManifest | None = None
+        self.changed = True
+        self.shown = ""
+        self.alarm = Alarm(self._touch)
+        self.health_watch: asyncio.Task[None] | None = None
+        self.health_quick = False
+        self.lease: asyncio.Task[None] | None = None
+        self._read_manifest()
+
+    # Messages
+
+    @workflow.signal
+    def configure(self, message: StageConfiguration) -> None:
+        """A new manifest or a new bundle of what it refers to; takes effect for the next Promotion."""
+        if message.manifest is not None and message.generation > self.state.generation:
+            self.state.manifest, self.state.generation = message.manifest, message.generation
+            self._read_manifest()
+        if message.bundle is not None and message.bundle.revision > self.state.bundle.revision:
+            self.state.bundle = message.bundle
+        self._touch()
+
+    @workflow.signal
+    def freight_changed(self, message: WarehouseSnapshot) -> None:
+        """A newer copy of what a Warehouse holds."""
+        known = self.state.snapshots.get(message.warehouse)
+        if known is None or message.version > known.version:
+            self.state.snapshots[message.warehouse] = message
+            self._touch()
+
+    @workflow.signal
+    def warehouse_created(self, name: str) -> None:
+        """A Warehouse has come, or come anew: what it had been told and had said is void."""
+        for known in (self.state.subscribed, self.state.reported, self.state.snapshots):
+            known.pop(name, None)
+        self._touch()
+
+    @workflow.signal
+    def enqueue(self, message: Enqueue) -> None:
+        """A Promotion asks for the turn."""
+        if all(request.name != message.name for request in self.state.inbox):
+            self.state.inbox.append(message)
+        self._touch()
+
+    @workflow.signal
+    def finished(self, message: PromotionFinished) -> None:
+        """A Promotion is over. Only the holder's own word changes what the Stage holds."""
+        running = self.state.promoting
+        # A child's first message can overtake the news of its start: its run id isn't known yet then.
+        if running is not None and running.entry.name == message.name and running.entry.run_id in ("", message.run_id):
+            self._record(message)
+        self.state.queue = [entry for entry in self.state.queue if entry.run_id != message.run_id]
+        self.state.inbox = [request for request in self.state.inbox if request.run_id != message.run_id]
+        self._touch()
+
+    @workflow.signal
+    def verification_finished(self, message: VerificationFinished) -> None:
+        """A Verification is over."""
+        running = self.state.verifying
+        if running is None or running.name != message.name:
+            return
+        if running.run_id and message.run_id and running.run_id != message.run_id:
+            return
+        self._verified(message)
+        self._touch()
+
+    @workflow.update
+    async def verify(self, message: VerifyRequest) -> Outcome:
+        """Verify again what the Stage holds; starts once it is Healthy and has its turn."""
+        current = self.state.current()
+        if self.stage is None or self.stage.control_flow:
+            return Outcome(
+                ok=False, message=f"Stage {self.state.name} verifies nothing: Freight only passes through it"
+            )
+        if current is None or not current.verification_history:
+            return Outcome(ok=False, message=f"Stage {self.state.name} holds nothing that has been verified before")
+        if self.state.verifying is not None:
+            return Outcome(ok=False, message=f"Verification {self.state.verifying.name} is under way already")
+        last = self.state.last_promotion
+        if last is not None and last.phase is not PromotionPhase.SUCCEEDED:
+            return Outcome(ok=False, message=f"the last Promotion, {last.name}, did not succeed: promote first")
+        self.state.reverify = message.actor
+        self._touch()
+        return Outcome(message=f"Stage {self.state.name} will be verified again")
+
+    @workflow.update
+    async def abort_verification(self, message: AbortRequest) -> Outcome:
+        """Abort the verification that is under way."""
+        running = self.state.verifying
+        if running is None:
+            return Outcome(ok=False, message=f"no verification of Stage {self.state.name} is under way")
+        handle = workflow.get_external_workflow_handle(running.workflow_id)
+        try:
+            await handle.signal("abort", message.actor)
+            await handle.cancel()
+        except FailureError as error:
+            workflow.logger.warning("verification %s can't be reached: %s", running.name, error)
+            if self.state.verifying is running:
+                self._lost_verification("it could not be reached")
+                self._touch()
+        return Outcome(message=f"Verification {running.name} is being aborted")
+
+    @workflow.update
+    async def refresh(self, message: RefreshRequest) -> Outcome:
+        """Look at everything anew: health, availability, and whoever holds the turn."""
+        self.state.last_refresh = workflow.now().isoformat()
+        self._stop_health_watch()
+        self.state.reported.clear()
+        self.state.subscribed.clear()
+        self._touch()
+        return Outcome(message=f"Stage {self.state.name} is being refreshed")
+
+    @workflow.update
+    async def retire(self, message: RetireRequest) -> Outcome:
+        """End the Stage. Refused while a Promotion runs or waits, unless forced: then those are cancelled."""
+        busy = [entry for entry in (self.state.promoting.entry if self.state.promoting else None,) if entry is not None]
+        busy += self.state.queue
+        if busy and not message.force:
+            names = ", ".join(entry.name for entry in busy)
+            return Outcome(ok=False, message=f"Stage {self.state.name} is promoted by {names}: abort it or use --force")
+        reason = AbortRequest(actor=message.actor, reason="its Stage was deleted")
+        for entry in busy:
+            await self._abort(entry.workflow_id, reason)
+        if self.state.verifying is not None:
+            await self._abort(self.state.verifying.workflow_id, message.actor)
+        self.state.retired = True
+        self._touch()
+        return Outcome(message=f"Stage {self.state.name} is deleted")
+
+    @workflow.query
+    def describe(self) -> dict[str, Json]:
+        """The Stage in Kubernetes' shape, with Kargo's status."""
+        return describe(self.state, self.stage, self._waiting())
+
+    @workflow.query
+    def export(self) -> StageState:
+        """The whole state, for backups."""
+        return self.state
+
+    # The life of the entity
+
+    @workflow.run
+    async def run(self, state: StageState) -> None:
+        self.state.created_at = self.state.created_at or workflow.now()
+        while not self.state.retired:
+            await workflow.wait_condition(lambda: self.changed)
+            self.changed = False
+            try:
+                await self._reconcile()
+            except FailureError as error:
+                if is_cancelled_exception(error):
+                    raise
+                workflow.logger.error("stage %s: %s", self.state.name, error)
+            if history_is_long() and not self.changed and not self.state.retired:
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                if not self.changed:
+                    workflow.continue_as_new(self.state)
+        await self._take_leave()
+
+    async def _reconcile(self) -> None:
+        """One look at everything, in Kargo's order. Safe to repeat at any time."""
+        if self.stage is None:
+            return
+        await self._subscribe()
+        await self._decide_requests()
+        await self._start_next()
+        if self.stage.control_flow:
+            self._let_pass()
+        else:
+            self._look_after_health()
+            await self._start_verification()
+            self._mark_verified()
+            await self._start_next()
+            await self._auto_promote()
+        await self._report()
+        self._look_after_turn()
+        self._show()
+        self._set_alarm()
+
+    # Admission, queue and turn
+
+    async def _decide_requests(self) -> None:
+        """Accept or refuse each request; Freight unknown or unavailable here is asked for once before a no."""
+        assert self.stage is not None
+        for request in list(self.state.inbox):
+            if await self._known(request):
+                continue
+            try:
+                plan = self._plan()
+            except PlanRefused as refusal:
+                await self._refuse(request, str(refusal))
+                continue
+            record = find_freight(self.state, request.freight)
+            verdict = freight_availability(self.stage, self.state, record, workflow.now()) if record else None
+            if verdict is None or not verdict.available:
+                if await self._ask(request.freight):
+                    continue
+                reason = verdict.reason if verdict else "no such Freight among those its Warehouses hold"
+                await self._refuse(
+                    request, f"Freight {request.freight} is not available to Stage {self.state.name}: {reason}"
+                )
+                continue
+            assert record is not None
+            await self._accept(request, record.reference, record.alias, plan)
+
+    async def _known(self, request: Enqueue) -> bool:
+        """Whether a request has been decided already. A reset run of it never gets a second turn."""
+        running = self.state.promoting
+        if running is not None and running.entry.name == request.name:
+            if running.entry.run_id in ("", request.run_id):
+                self._drop(request)
+            else:
+                await self._refuse(request, f"another run of Promotion {request.name} has the turn")
+            return True
+        if request.name in self.state.settled:
+            await self._refuse(request, f"Promotion {request.name} is over")
+            return True
+        queued = next((entry for entry in self.state.queue if entry.name == request.name), None)
+        if queued is None:
+            return False
+        if queued.run_id == request.run_id:
+            self._drop(request)
+            return True
+        self.state.queue = [entry for entry in self.state.queue if entry.name != request.name]
+        return False
+
+    async def _ask(self, freight: str) -> bool:
+        """Ask the Warehouses about Freight, once. True: an answer is still awaited."""
+        asked = self.state.asked.get(freight)
+        if asked is None:
+            self.state.asked[freight] = workflow.now()
+            question = FreightQuestion(stage=self.state.name, freight=freight)
+            return any([await self._tell_warehouse(name, "ask", question) for name in self._warehouses()])
+        answered = all(
+            (snapshot := self.state.snapshots.get(name)) is not None and freight in snapshot.asked
+            for name in self._warehouses()
+            if name in self.state.subscribed
+        )
+        return not answered and workflow.now() < asked + ANSWER
+
+    async def _accept(self, request: Enqueue, freight: FreightReference, alias: str, plan: PromotionPlan) -> None:
+        entry = QueueEntry(
+            name=request.name,
+            workflow_id=request.workflow_id,
+            run_id=request.run_id,
+            freight=freight,
+            freight_alias=alias,
+            actor=request.actor,
+            created_at=request.created_at,
+        )
+        self._drop(request)
+        if not self.state.queue and self._waiting() == "":
+            await self._grant(entry, plan)
+            return
+        self.state.queue = sorted([*self.state.queue, entry], key=lambda queued: queued.name)
+        waiting = self._waiting() or f"Promotion {self.state.queue[0].name} is before it"
+        message = Accepted(plan=plan, freight=freight, freight_alias=alias, waiting=waiting)
+        if not await self._tell_promotion(entry, "accepted", message):
+            self.state.queue = [queued for queued in self.state.queue if queued.name != entry.name]
+
+    async def _refuse(self, request: Enqueue, reason: str) -> None:
+        self._drop(request)
+        handle = workflow.get_external_workflow_handle(request.workflow_id, run_id=request.run_id)
+        try:
+            await handle.signal("refused", Refused(reason=reason))
+        except FailureError as error:
+            workflow.logger.info("%s could not be refused: %s", request.name, error)
+
+    def _drop(self, request: Enqueue) -> None:
+        self.state.inbox = [waiting for waiting in self.state.inbox if waiting.name != request.name]
+        if all(waiting.freight != request.freight for waiting in self.state.inbox):
+            self.state.asked.pop(request.freight, None)
+
+    async def _start_next(self) -> None:
+        """Give the turn to the first in the queue, if it may start now."""
+        assert self.stage is not None
+        while self.state.queue and not may_verify(self.stage, self.state) and not self._waiting():
+            entry = self.state.queue.pop(0)
+            record = find_freight(self.state, entry.freight.name)
+            verdict = freight_availability(self.stage, self.state, record, workflow.now()) if record else None
+            if verdict is None or not verdict.available:
+                reason = verdict.reason if verdict else "it no longer exists"
+                await self._tell_promotion(entry, "expired", Expired(reason=f"Freight {entry.freight.name}: {reason}"))
+                continue
+            await self._grant(entry, None)
+
+    async def _grant(self, entry: QueueEntry, plan: PromotionPlan | None) -> None:
+        self._take_turn(entry)
+        if not await self._tell_promotion(entry, "proceed", Proceed(context=self._context(entry), plan=plan)):
+            self._release()
+
+    def _take_turn(self, entry: QueueEntry) -> None:
+        assert self.stage is not None
+        collection = collection_for(self.stage, self.state, entry.freight)
+        self.state.promoting = RunningPromotion(entry=entry, collection=collection)
+        self.state.turn = Turn(
+            kind=TurnKind.PROMOTION,
+            name=entry.name,
+            workflow_id=entry.workflow_id,
+            run_id=entry.run_id,
+            since=workflow.now(),
+        )
+        self.state.settling_until = None
+        self._stop_health_watch()
+
+    def _release(self) -> None:
+        self.state.turn, self.state.promoting, self.state.verifying = None, None, None
+        if self.lease is not None:
+            self.lease.cancel()
+            self.lease = None
+
+    def _record(self, message: PromotionFinished) -> None:
+        """What a Promotion's end means: every phase moves lastPromotion, only success changes what the Stage holds."""
+        assert self.state.promoting is not None
+        entry, collection = self.state.promoting.entry, self.state.promoting.collection
+        self._release()
+        self.state.last_promotion = message.model_copy(update={"freight": entry.freight, "collection": collection})
+        self.state.settled = [*self.state.settled, entry.name][-SETTLED:]
+        phase = message.phase or PromotionPhase.ERRORED
+        if phase is not PromotionPhase.SUCCEEDED:
+            outcomes = {**self.state.outcomes, entry.freight.name: phase}
+            self.state.outcomes = dict(list(outcomes.items())[-OUTCOMES:])
+            return
+        self.state.outcomes.pop(entry.freight.name, None)
+        since = message.finished_at or workflow.now()
+        self.state.entered = {
+            piece.name: self.state.entered.get(piece.name, since) for piece in collection.references()
+        }
+        self.state.history = [collection.model_copy(update={"verification_history": []}), *self.state.history][:HISTORY]
+        self.state.reverify = None
+        self.state.settling_until = workflow.now() + SETTLING
+        self.state.health = None if message.health_checks else Health(status=HealthState.HEALTHY)
+
+    async def _auto_promote(self) -> None:
+        """Start a Promotion of this Stage's own for each origin with a new candidate."""
+        assert self.stage is not None
+        for record in to_promote(self.stage, self.state, workflow.now()):
+            try:
+                plan = self._plan()
+            except PlanRefused as refusal:
+                workflow.logger.warning("stage %s can't promote by itself: %s", self.state.name, refusal)
+                return
+            name = run_name(self.state.name, new_ulid(workflow.now(), workflow.random()), record.name)
+            entry = QueueEntry(
+                name=name,
+                workflow_id=promotion_id(self.state.project, name),
+                run_id="",
+                freight=record.reference,
+                freight_alias=record.alias,
+                actor="controller:towpath",
+                created_at=workflow.now(),
+            )
+            may_start = not self.state.queue and not may_verify(self.stage, self.state) and self._waiting() == ""
+            granted = None
+            if may_start:
+                self._take_turn(entry)
+                granted = Proceed(context=self._context(entry), plan=plan)
+            request = PromotionRequest(
+                project=self.state.project,
+                stage=self.state.name,
+                name=name,
+                freight=record.name,
+                actor=entry.actor,
+                granted=granted,
+            )
+            phase = PromotionPhase.RUNNING if granted else PromotionPhase.PENDING
+            values = {PROJECT: self.state.project, STAGE: self.state.name, FREIGHT: record.name, PHASE: phase.value}
+            try:
+                handle = await workflow.start_child_workflow(
+                    "Promotion",
+                    request,
+                    id=entry.workflow_id,
+                    parent_close_policy=ParentClosePolicy.ABANDON,
+                    search_attributes=attributes(values),
+                    memo={SUMMARY: {"freightAlias": record.alias, "actor": entry.actor}},
+                    static_summary=f"promote {record.alias or record.name[:7]} to {self.state.name}",
+                )
+            except FailureError as error:
+                workflow.logger.error("promotion %s could not be started: %s", name, error)
+                if granted:
+                    self._release()
+                continue
+            run_id = handle.first_execution_run_id or ""
+            promoting = self.state.promoting
+            if granted and promoting is not None and promoting.entry.name == name and self.state.turn is not None:
+                promoting.entry.run_id = self.state.turn.run_id = run_id
+            elif not granted:
+                # Until its own `enqueue` arrives it counts as asking, so that it isn't started twice.
+                self.enqueue(
+                    Enqueue(
+                        name=name,
+                        workflow_id=entry.workflow_id,
+                        run_id=run_id,
+                        freight=record.name,
+                        actor=entry.actor,
+                        created_at=entry.created_at,
+                    )
+                )
+
+    def _plan(self) -> PromotionPlan:
+        assert self.stage is not None
+        bundle = self.state.bundle
+        tasks = {name: PromotionTask.model_validate(manifest) for name, manifest in bundle.tasks.items()}
+        cluster_tasks = {
+            name: ClusterPromotionTask.model_validate(manifest) for name, manifest in bundle.cluster_tasks.items()
+        }
+        return make_plan(self.stage, tasks, cluster_tasks, bundle.kinds)
+
+    def _context(self, entry: QueueEntry) -> PromotionContext:
+        assert self.state.promoting is not None
+        return PromotionContext(
+            project=self.state.project,
+            stage=self.state.name,
+            promotion=entry.name,
+            actor=entry.actor,
+            freight=entry.freight,
+            freight_alias=entry.freight_alias,
+            collection=self.state.promoting.collection,
+            origins=self._origins(),
+        )
+
+    def _origins(self) -> list[RequestedOrigin]:
+        assert self.stage is not None
+        return [
+            RequestedOrigin(
+                origin=request.origin,
+                subscriptions=snapshot.subscriptions
+                if (snapshot := self.state.snapshots.get(request.origin.name))
+                else [],
+            )
+            for request in self.stage.spec.requested_freight
+        ]
+
+    def _waiting(self) -> str:
+        """Why the next Promotion may not start now; empty: it may."""
+        if self.stage is None:
+            return "the Stage is not configured yet"
+        waiting = why_wait(self.stage, self.state, workflow.now())
+        return waiting.reason if waiting else ""
+
+    def _look_after_turn(self) -> None:
+        """Take back a turn whose holder ended without a word; looked at only when it is held for long."""
+        turn = self.state.turn
+        if turn is None or workflow.now() < turn.since + LEASE:
+            return
+        if self.lease is None or self.lease.done():
+            self.lease = asyncio.create_task(self._watch_holder(turn))
+
+    async def _watch_holder(self, turn: Turn) -> None:
+        try:
+            report = await workflow.execute_activity(
+                "watch-holder",
+                HolderRequest(workflow_id=turn.workflow_id, run_id=turn.run_id),
+                result_type=HolderReport,
+                start_to_close_timeout=timedelta(seconds=30),
+                retry_policy=RetryPolicy(initial_interval=LOOK, maximum_interval=LOOK),
+                summary=turn.name,
+            )
+        except FailureError as error:
+            if not is_cancelled_exception(error):
+                workflow.logger.error("the holder of the turn, %s, can't be watched: %s", turn.name, error)
+            return
+        if self.state.turn is None or self.state.turn.name != turn.name:
+            return
+        # Its own word may be on the way: a holder that ended properly has told us before it closed.
+        self.lease = None
+        if self.state.verifying is not None:
+            self._lost_verification(f"its run ended without a word: {report.status}")
+        elif self.state.promoting is not None:
+            self._record(
+                PromotionFinished(
+                    name=turn.name,
+                    phase=PromotionPhase.ERRORED,
+                    message=f"its run ended without a word: {report.status}",
+                    finished_at=workflow.now(),
+                )
+            )
+        self._touch()
+
+    # Health
+
+    def _look_after_health(self) -> None:
+        """Run the registered checks for as long as their Freight is current: quickly while settling, slowly later."""
+        last = self.state.last_promotion
+        checks = last.health_checks if last and last.phase is PromotionPhase.SUCCEEDED else []
+        if not checks or self.state.promoting is not None:
+            self._stop_health_watch()
+            return
+        settling = self.state.settling_until is not None and workflow.now() < self.state.settling_until
+        status = self.state.health.status if self.state.health else None
+        quick = settling and status in (None, HealthState.PROGRESSING, HealthState.UNKNOWN)
+        if self.health_watch is not None and not self.health_watch.done():
+            if quick == self.health_quick:
+                return
+            self._stop_health_watch()
+        self.health_quick = quick
+        self.health_watch = asyncio.create_task(self._watch_health())
+
+    async def _watch_health(self) -> None:
+        last = self.state.last_promotion
+        assert last is not None
+        interval = HEALTH_WHILE_SETTLING if self.health_quick else HEALTH_LATER
+        try:
+            health = await workflow.execute_activity(
+                "watch-health",
+                HealthRequest(
+                    project=self.state.project,
+                    stage=self.state.name,
+                    checks=last.health_checks,
+                    known=self.state.health,
+                    interval=interval,
+                ),
+                result_type=Health,
+                start_to_close_timeout=timedelta(minutes=1),
+                retry_policy=RetryPolicy(initial_interval=interval, maximum_interval=interval),
+                summary="health",
+            )
+        except FailureError as error:
+            if is_cancelled_exception(error):
+                return
+            health = Health(status=HealthState.UNKNOWN, issues=[f"health can't be looked at: {error}"])
+            await asyncio.sleep(interval.total_seconds())
+        if self.state.last_promotion is last and self.state.promoting is None:
+            self.state.health = health
+        self.health_watch = None
+        self._touch()
+
+    def _stop_health_watch(self) -> None:
+        if self.health_watch is not None:
+            self.health_watch.cancel()
+            self.health_watch = None
+
+    # Verification
+
+    async def _start_verification(self) -> None:
+        assert self.stage is not None
+        current = self.state.current()
+        if current is None or not may_verify(self.stage, self.state):
+            return
+        actor, self.state.reverify = self.state.reverify or "", None
+        name = run_name(self.state.name, new_ulid(workflow.now(), workflow.random()), current.id)
+        now = workflow.now()
+        verification = self.stage.spec.verification
+        if verification is None:
+            info = VerificationInfo(
+                id=name, actor=actor or None, start_time=now, finish_time=now, phase=VerificationPhase.SUCCESSFUL
+            )
+            current.verification_history = [info, *current.verification_history][:HISTORY]
+            return
+        templates, missing = self._templates()
+        metadata = verification.analysis_run_metadata
+        request = VerificationRequest(
+            project=self.state.project,
+            stage=self.state.name,
+            name=name,
+            templates=templates,
+            missing_templates=missing,
+            args=verification.args,
+            labels=metadata.labels if metadata else {},
+            annotations=metadata.annotations if metadata else {},
+            vars=self.stage.spec.vars,
+            collection=current.model_copy(update={"verification_history": []}),
+            origins=self._origins(),
+            promotion=self.state.last_promotion.name if self.state.last_promotion else "",
+            actor=actor,
+            stage_workflow=workflow.info().workflow_id,
+        )
+        workflow_id = verification_id(self.state.project, name)
+        self.state.verifying = RunningVerification(name=name, workflow_id=workflow_id, actor=actor)
+        self.state.turn = Turn(kind=TurnKind.VERIFICATION, name=name, workflow_id=workflow_id, since=now)
+        info = VerificationInfo(
+            id=name,
+            actor=actor or None,
+            start_time=now,
+            phase=VerificationPhase.PENDING,
+            analysis_run=AnalysisRunReference(namespace=self.state.project, name=name, phase="Pending"),
+        )
+        current.verification_history = [info, *current.verification_history][:HISTORY]
+        values = {PROJECT: self.state.project, STAGE: self.state.name, PHASE: VerificationPhase.RUNNING.value}
+        try:
+            handle = await workflow.start_child_workflow(
+                "Verification",
+                request,
+                id=workflow_id,
+                parent_close_policy=ParentClosePolicy.ABANDON,
+                search_attributes=attributes(values),
+                memo={SUMMARY: {"collection": current.id, "promotion": request.promotion}},
+                static_summary=f"verify {self.state.name}",
+                static_details=f"Stage: `{workflow.info().workflow_id}`\n\nafter Promotion `{request.promotion}`",
+            )
+        except FailureError as error:
+            self._lost_verification(f"it could not be started: {error}")
+            return
+        if self.state.verifying is not None and self.state.verifying.name == name:
+            self.state.verifying.run_id = handle.first_execution_run_id or ""
+            info.phase = VerificationPhase.RUNNING
+            assert info.analysis_run is not None
+            info.analysis_run.phase = "Running"
+
+    def _templates(self) -> tuple[list[dict[str, Json]], list[str]]:
+        """The templates in the order in which they are merged, and those that are nowhere to be found."""
+        assert self.stage is not None
+        assert self.stage.spec.verification is not None
+        references = self.stage.spec.verification.analysis_templates
+        found, missing = [], []
+        for reference in sorted(references, key=lambda reference: reference.cluster):
+            held = self.state.bundle.cluster_templates if reference.cluster else self.state.bundle.templates
+            if reference.name in held:
+                found.append(held[reference.name])
+            else:
+                missing.append(str(reference))
+        return found, missing
+
+    async def _abort(self, workflow_id: str, message: AbortRequest | str) -> None:
+        handle = workflow.get_external_workflow_handle(workflow_id)
+        try:
+            await handle.signal("abort", message)
+            await handle.cancel()
+        except FailureError as error:
+            workflow.logger.info("%s was over already: %s", workflow_id, error)
+
+    def _lost_verification(self, reason: str) -> None:
+        assert self.state.verifying is not None
+        self._verified(
+            VerificationFinished(
+                name=self.state.verifying.name,
+                phase=VerificationPhase.ERROR,
+                message=reason,
+                finished_at=workflow.now(),
+            )
+        )
+
+    def _verified(self, message: VerificationFinished) -> None:
+        for collection in self.state.history:
+            for info in collection.verification_history:
+                if info.id == message.name:
+                    info.phase, info.message = message.phase, message.message or None
+                    info.finish_time = message.finished_at or workflow.now()
+                    if info.analysis_run is not None:
+                        info.analysis_run.phase = message.phase.value
+        self._release()
+
+    def _mark_verified(self) -> None:
+        """Keep what the current collection's verification says; it is never taken back."""
+        current, when = self.state.current(), verified_now(self.state)
+        if current is None or when is None:
+            return
+        for piece in current.references():
+            self.state.verified.setdefault(piece.origin.name, {}).setdefault(piece.name, when)
+
+    def _let_pass(self) -> None:
+        """A control-flow Stage: all available Freight counts as verified at once."""
+        assert self.stage is not None
+        for warehouse, records in passing_through(self.stage, self.state, workflow.now()).items():
+            marks = self.state.verified.setdefault(warehouse, {})
+            for record in records:
+                marks.setdefault(record.name, workflow.now())
+
+    # What others hear
+
+    def _warehouses(self) -> list[str]:
+        if self.stage is None:
+            return []
+        return sorted({request.origin.name for request in self.stage.spec.requested_freight})
+
+    async def _subscribe(self) -> None:
+        """Tell each Warehouse what this Stage asks of it; those no longer asked, that too."""
+        assert self.stage is not None
+        requests = {request.origin.name: request for request in self.stage.spec.requested_freight}
+        for name in sorted({*requests, *self.state.subscribed}):
+            if self.state.subscribed.get(name) == self.state.generation:
+                continue
+            message = StageSubscription(
+                stage=self.state.name,
+                revision=self.state.generation,
+                request=requests.get(name),
+                control_flow=self.stage.control_flow,
+            )
+            if name not in requests:
+                await self._tell_warehouse(name, "subscribe", message)
+                self.state.subscribed.pop(name, None)
+                self.state.snapshots.pop(name, None)
+            elif await self._tell_warehouse(name, "subscribe", message):
+                self.state.subscribed[name] = self.state.generation
+
+    async def _report(self) -> None:
+        """Tell each Warehouse the whole of what there is to say about its Freight, if that has changed."""
+        kept = {piece.name for collection in self.state.history for piece in collection.references()}
+        kept |= {entry.freight.name for entry in self.state.queue}
+        if self.state.promoting is not None:
+            kept |= {piece.name for piece in self.state.promoting.collection.references()}
+        current = self.state.current()
+        for name in self._warehouses():
+            here = [piece for piece in current.references() if piece.origin.name == name] if current else []
+            snapshot = self.state.snapshots.get(name)
+            told = (
+                {record.name for record in snapshot.freight if self.state.name in record.verified_in}
+                if snapshot
+                else set()
+            )
+            marks = {
+                freight: when
+                for freight, when in self.state.verified.get(name, {}).items()
+                if freight not in told or freight in kept
+            }
+            self.state.verified[name] = marks
+            report = StageReport(
+                stage=self.state.name,
+                sequence=0,
+                current={piece.name: self.state.entered.get(piece.name, workflow.now()) for piece in here},
+                verified=dict(sorted(marks.items())),
+                kept=sorted(kept),
+            )
+            digest = hashlib.sha256(report.model_dump_json().encode()).hexdigest()[:16]
+            if self.state.reported.get(name) == digest or (name not in self.state.reported and not kept and not marks):
+                continue
+            self.state.report_sequence += 1
+            report.sequence = self.state.report_sequence
+            if await self._tell_warehouse(name, "stage_report", report):
+                self.state.reported[name] = digest
+
+    async def _tell_warehouse(
+        self, name: str, signal: str, message: StageSubscription | StageReport | FreightQuestion
+    ) -> bool:
+        """Signal a Warehouse. False: there is none (yet); it is told when it comes."""
+        handle = workflow.get_external_workflow_handle(warehouse_id(self.state.project, name))
+        try:
+            await handle.signal(signal, message)
+        except FailureError as error:
+            if is_cancelled_exception(error):
+                raise
+            workflow.logger.info("warehouse %s could not be told %s: %s", name, signal, error)
+            return False
+        return True
+
+    async def _tell_promotion(self, entry: QueueEntry, signal: str, message: Accepted | Proceed | Expired) -> bool:
+        handle = workflow.get_external_workflow_handle(entry.workflow_id, run_id=entry.run_id)
+        try:
+            await handle.signal(signal, message)
+        except FailureError as error:
+            if is_cancelled_exception(error):
+                raise
+            workflow.logger.info("promotion %s could not be told %s: %s", entry.name, signal, error)
+            return False
+        return True
+
+    async def _take_leave(self) -> None:
+        """Deleted: the Warehouses forget what was verified here, the Project forgets the Stage."""
+        self._stop_health_watch()
+        if self.lease is not None:
+            self.lease.cancel()
+        for name in sorted(self.state.subscribed):
+            message = StageSubscription(
+                stage=self.state.name, revision=self.state.generation + 1, request=None, forget=True
+            )
+            await self._tell_warehouse(name, "subscribe", message)
+        try:
+            project = workflow.get_external_workflow_handle(project_id(self.state.project))
+            await project.signal("retired", Retired(kind="Stage", name=self.state.name))
+        except FailureError as error:
+            workflow.logger.info("project %s could not be told: %s", self.state.project, error)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+
+    # Odds and ends of the loop
+
+    def _touch(self) -> None:
+        self.changed = True
+
+    def _read_manifest(self) -> None:
+        if self.state.manifest is not None:
+            self.stage = StageManifest.model_validate(self.state.manifest)
+
+    def _show(self) -> None:
+        """Write the memo that lists are made from, if it has changed."""
+        glance = summary(self.state, self.stage, self._waiting() if self.state.queue else "")
+        text = glance.model_dump_json()
+        if text != self.shown:
+            self.shown = text
+            workflow.upsert_memo({SUMMARY: glance})
+            workflow.set_current_details(
+                f"**Stage {self.state.name}** of Project {self.state.project}: "
+                f"{glance.freight_summary or 'no Freight yet'} · health {glance.health or '—'} · "
+                f"verification {glance.verification or '—'}\n\n"
+                f"turn: {f'`{self.state.turn.workflow_id}`' if self.state.turn else 'free'} · queued: {glance.queued}"
+                + (f" · waits: {glance.waiting}" if glance.waiting else "")
+            )
+
+    def _set_alarm(self) -> None:
+        """Wake up by itself when time alone changes something."""
+        assert self.stage is not None
+        now = workflow.now()
+        moments: list[datetime | None] = [next_availability(self.stage, self.state, now)]
+        if self.state.turn is not None and self.lease is None:
+            moments.append(self.state.turn.since + LEASE)
+        if needs_verification(self.stage, self.state):
+            moments.append(self.state.settling_until)
+        moments += [asked + ANSWER for asked in self.state.asked.values()]
+        self.alarm.set(min((moment for moment in moments if moment is not None and moment > now), default=None))

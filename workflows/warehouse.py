@@ -1,0 +1,450 @@
+"""A Warehouse: what was last discovered, its Freight, and what is known of each piece."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import FailureError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from model.aliases import new_alias
+    from model.base import Json
+    from model.discovery import DiscoveryReport, DiscoveryRequest, ScheduleRequest, WatchingNotice, schedule_period
+    from model.freight_assembly import Incomplete, assemble
+    from model.freight_status import FreightRecord
+    from model.names import project_id, stage_id, task_queue
+    from model.projects import Retired
+    from model.promotions import FanOutInquiry
+    from model.resources.warehouse import FreightCreationPolicy
+    from model.resources.warehouse import Warehouse as WarehouseManifest
+    from model.warehouse_rules import (
+        collectable,
+        control_flow_stages,
+        downstream,
+        forget_stage,
+        newest_first,
+        relevant,
+        take_report,
+    )
+    from model.warehouse_state import WarehouseState
+    from model.warehouse_view import describe, summary
+    from model.warehouses import (
+        AliasRequest,
+        ApproveRequest,
+        FreightQuestion,
+        Outcome,
+        RefreshRequest,
+        RetireRequest,
+        StageReport,
+        StageSubscription,
+        WarehouseConfiguration,
+        WarehouseSnapshot,
+    )
+    from workflows.attributes import SUMMARY
+    from workflows.tempo import history_is_long
+
+#: How long a refresh that is waited for may take.
+LONGEST_REFRESH = timedelta(minutes=5)
+#: Pause after which the Schedule is tried again, where even retries gave up.
+SCHEDULE_AGAIN = timedelta(minutes=5)
+#: How many of the names a Stage asked about are remembered.
+QUESTIONS = 20
+#: A state near Temporal's limit of 2 MB is reported from this size on, in bytes of JSON.
+LARGE_STATE = 1_000_000
+
+
+@workflow.defn
+class Warehouse:
+    """Owns its Freight; Stages get a small copy of what concerns them, and poke back."""
+
+    @workflow.init
+    def __init__(self, state: WarehouseState) -> None:
+        self.state = state
+        self.warehouse: WarehouseManifest | None = None
+        self.changed = True
+        self.shown = ""
+        self.waiting_tokens: set[str] = set()
+        self.new_reports: list[DiscoveryReport] = []
+        self.inquiries: list[FanOutInquiry] = []
+        self.scheduling: asyncio.Task[None] | None = None
+        self._read_manifest()
+
+    # Messages
+
+    @workflow.signal
+    def configure(self, message: WarehouseConfiguration) -> None:
+        """A new manifest; the latest generation wins."""
+        if message.generation > self.state.generation:
+            self.state.manifest, self.state.generation = message.manifest, message.generation
+            self._read_manifest()
+        self._touch()
+
+    @workflow.signal
+    def watching(self, message: WatchingNotice) -> None:
+        """A Discovery run watches from now on."""
+        self.state.watcher, self.state.watcher_run = message.workflow_id, message.run_id
+
+    @workflow.signal
+    def discovered(self, message: DiscoveryReport) -> None:
+        """Something new was found, or looking failed."""
+        self.new_reports.append(message)
+        self._touch()
+
+    @workflow.signal
+    def subscribe(self, message: StageSubscription) -> None:
+        """A Stage says what it asks for; told anew even if nothing has changed."""
+        if message.forget:
+            forget_stage(self.state, message.stage)
+            self._touch()
+            return
+        known = self.state.subscriptions.get(message.stage)
+        if known is None or message.revision >= known.revision:
+            if message.request is None:
+                self.state.subscriptions.pop(message.stage, None)
+            else:
+                self.state.subscriptions[message.stage] = message
+            self.state.told.pop(message.stage, None)
+            self._touch()
+
+    @workflow.signal
+    def stage_report(self, message: StageReport) -> None:
+        """A Stage tells what it holds and what has been verified in it."""
+        if take_report(self.state, message):
+            self._touch()
+
+    @workflow.signal
+    def ask(self, message: FreightQuestion) -> None:
+        """A Stage must decide about Freight that its copy doesn't hold."""
+        asked = [name for name in self.state.questions.get(message.stage, []) if name != message.freight]
+        self.state.questions[message.stage] = [*asked, message.freight][-QUESTIONS:]
+        self.state.told.pop(message.stage, None)
+        self._touch()
+
+    @workflow.signal
+    def inquire(self, message: FanOutInquiry) -> None:
+        """A FanOut asks which Stages are downstream, and whether the Freight may go there."""
+        self.inquiries.append(message)
+        self._touch()
+
+    @workflow.update
+    async def approve(self, message: ApproveRequest) -> Outcome:
+        """Approve Freight for a Stage; makes it available there, and promotes nothing by itself."""
+        record = self.state.freight.get(message.freight)
+        if record is None:
+            return Outcome(ok=False, message=f"Freight {message.freight} does not exist in Warehouse {self.state.name}")
+        if message.stage not in self.state.subscriptions:
+            return Outcome(
+                ok=False, message=f"Stage {message.stage} requests no Freight from Warehouse {self.state.name}"
+            )
+        if message.stage in record.approved_for:
+            return Outcome(message=f"Freight {record.alias} was approved for Stage {message.stage} already")
+        record.approved_for[message.stage] = workflow.now()
+        self._touch()
+        return Outcome(message=f"Freight {record.alias} is approved for Stage {message.stage}")
+
+    @workflow.update
+    async def set_alias(self, message: AliasRequest) -> Outcome:
+        """Give Freight another alias."""
+        record = self.state.freight.get(message.freight)
+        if record is None:
+            return Outcome(ok=False, message=f"Freight {message.freight} does not exist in Warehouse {self.state.name}")
+        holder = next((r for r in self.state.freight.values() if r.alias == message.alias and r is not record), None)
+        if holder is not None:
+            return Outcome(ok=False, message=f"alias {message.alias} is in use by Freight {holder.name}")
+        record.alias = message.alias
+        self._touch()
+        return Outcome(message=f"Freight {record.name} has the alias {message.alias}")
+
+    @workflow.update
+    async def refresh(self, message: RefreshRequest) -> Outcome:
+        """Look now. With `wait`, returns when the look is over."""
+        token = str(workflow.uuid4())
+        self.state.last_refresh = token
+        if message.wait:
+            self.waiting_tokens.add(token)
+        if not await self._look_now(token):
+            self.waiting_tokens.discard(token)
+            return Outcome(ok=False, message=f"Warehouse {self.state.name} could not be refreshed: no worker answered")
+        if not message.wait:
+            return Outcome(message=f"Warehouse {self.state.name} is being refreshed")
+        try:
+            await workflow.wait_condition(lambda: token not in self.waiting_tokens, timeout=LONGEST_REFRESH)
+        except TimeoutError:
+            self.waiting_tokens.discard(token)
+            return Outcome(ok=False, message=f"Warehouse {self.state.name} did not finish looking in 5 minutes")
+        error = self.state.report.error if self.state.report else ""
+        return Outcome(ok=not error, message=error or f"Warehouse {self.state.name} is refreshed")
+
+    @workflow.update
+    async def retire(self, message: RetireRequest) -> Outcome:
+        """End the Warehouse and its Schedule. Refused while Stages hold its Freight, unless forced."""
+        holders = sorted({stage for record in self.state.freight.values() for stage in record.currently_in})
+        if holders and not message.force:
+            return Outcome(
+                ok=False, message=f"its Freight is in {', '.join(holders)}: delete those Stages, or use --force"
+            )
+        self.state.retired = True
+        self._touch()
+        return Outcome(message=f"Warehouse {self.state.name} is deleted")
+
+    @workflow.query
+    def describe(self) -> dict[str, Json]:
+        """The Warehouse in Kubernetes' shape, with Kargo's status."""
+        return describe(self.state)
+
+    @workflow.query
+    def freight(self, names: list[str]) -> list[FreightRecord]:
+        """Freight by name or alias, newest first; all of it where no names are given."""
+        wanted = set(names)
+        return [
+            record
+            for record in newest_first(self.state.freight.values())
+            if not wanted or record.name in wanted or record.alias in wanted
+        ]
+
+    @workflow.query
+    def export(self) -> WarehouseState:
+        """The whole state, for backups."""
+        return self.state
+
+    # The life of the entity
+
+    @workflow.run
+    async def run(self, state: WarehouseState) -> None:
+        self.state.created_at = self.state.created_at or workflow.now()
+        while not self.state.retired:
+            await workflow.wait_condition(lambda: self.changed)
+            self.changed = False
+            try:
+                await self._reconcile()
+            except FailureError as error:
+                if is_cancelled_exception(error):
+                    raise
+                workflow.logger.error("warehouse %s: %s", self.state.name, error)
+            if history_is_long() and not self.changed and not self.state.retired and not self.waiting_tokens:
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                if not self.changed:
+                    workflow.continue_as_new(self.state)
+        await self._take_leave()
+
+    async def _reconcile(self) -> None:
+        if self.scheduling is None or self.scheduling.done():
+            self.scheduling = asyncio.create_task(self._schedule())
+        self._take_discoveries()
+        self._collect()
+        await self._answer_fanouts()
+        await self._tell_stages()
+        self._show()
+
+    # Discovery
+
+    async def _schedule(self) -> None:
+        """See that the polling Schedule is there for this generation, and that a running Discovery knows it."""
+        if self.warehouse is None or self.state.scheduled >= self.state.generation:
+            return
+        generation = self.state.generation
+        request = self._discovery_request()
+        try:
+            await workflow.execute_activity(
+                "ensure-schedule",
+                ScheduleRequest(request=request, task_queue=task_queue()),
+                start_to_close_timeout=timedelta(seconds=30),
+                retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=1)),
+                summary=f"generation {generation}",
+            )
+        except FailureError as error:
+            workflow.logger.error("warehouse %s could not be scheduled: %s", self.state.name, error)
+            await asyncio.sleep(SCHEDULE_AGAIN.total_seconds())
+            self._touch()
+            return
+        if self.state.watcher:
+            await self._tell_watcher("reconfigure", request)
+        self.state.scheduled = generation
+        if self.state.generation != generation:
+            self._touch()
+
+    def _discovery_request(self) -> DiscoveryRequest:
+        assert self.warehouse is not None
+        interval = self.warehouse.spec.interval
+        return DiscoveryRequest(
+            project=self.state.project,
+            warehouse=self.state.name,
+            generation=self.state.generation,
+            spec=(self.state.manifest or {}).get("spec"),
+            interval=interval,
+            warehouse_workflow=workflow.info().workflow_id,
+            period=schedule_period(interval),
+            shard=self.warehouse.spec.shard,
+        )
+
+    async def _tell_watcher(self, signal: str, message: DiscoveryRequest | str) -> bool:
+        handle = workflow.get_external_workflow_handle(self.state.watcher)
+        try:
+            await handle.signal(signal, message)
+        except FailureError as error:
+            workflow.logger.info("discovery %s could not be told %s: %s", self.state.watcher, signal, error)
+            self.state.watcher = ""
+            return False
+        return True
+
+    async def _look_now(self, token: str) -> bool:
+        """Wake the Discovery that watches, or start one."""
+        if self.state.watcher and await self._tell_watcher("look_now", token):
+            return True
+        try:
+            await workflow.wait_condition(
+                lambda: self.state.scheduled > 0 or self.state.retired, timeout=timedelta(seconds=30)
+            )
+            await workflow.execute_activity(
+                "trigger-schedule",
+                ScheduleRequest(request=self._discovery_request(), task_queue=task_queue()),
+                start_to_close_timeout=timedelta(seconds=30),
+                retry_policy=RetryPolicy(maximum_attempts=5),
+                summary="refresh",
+            )
+            await workflow.wait_condition(lambda: bool(self.state.watcher), timeout=timedelta(minutes=1))
+        except (FailureError, TimeoutError) as error:
+            workflow.logger.warning("warehouse %s: no discovery could be started: %s", self.state.name, error)
+            return False
+        return await self._tell_watcher("look_now", token)
+
+    def _take_discoveries(self) -> None:
+        for report in self.new_reports:
+            known = self.state.report
+            if report.generation < self.state.generation:
+                # Of an older spec: it answers those who wait, but makes nothing.
+                self._answered(report)
+                continue
+            if report.error:
+                self.state.failing_since = self.state.failing_since or report.discovered_at
+                artifacts = known.artifacts if known else None
+                self.state.report = report.model_copy(update={"artifacts": artifacts})
+            else:
+                self.state.failing_since = None
+                self.state.report = report
+                self._make_freight(report)
+            self._answered(report)
+        self.new_reports.clear()
+
+    def _answered(self, report: DiscoveryReport) -> None:
+        for token in [report.token, *report.answered]:
+            self.waiting_tokens.discard(token)
+
+    def _make_freight(self, report: DiscoveryReport) -> None:
+        """At most one piece per discovery, and none that exists already."""
+        self.state.no_freight = ""
+        if self.warehouse is None or report.artifacts is None:
+            return
+        if self.warehouse.spec.freight_creation_policy is not FreightCreationPolicy.AUTOMATIC:
+            return
+        try:
+            reference = assemble(self.state.name, self.warehouse.spec, report.artifacts)
+        except Incomplete as gap:
+            self.state.no_freight = str(gap)
+            return
+        if reference.name in self.state.freight:
+            return
+        taken = {record.alias for record in self.state.freight.values()}
+        self.state.freight[reference.name] = FreightRecord(
+            reference=reference, alias=new_alias(workflow.random(), taken), discovered_at=workflow.now()
+        )
+
+    def _collect(self) -> None:
+        """Forget old Freight that nobody holds, waits for, or could go back to."""
+        protected = {name for names in self.state.kept.values() for name in names}
+        for name in collectable(self.state.freight, protected, workflow.now()):
+            del self.state.freight[name]
+
+    # What others hear
+
+    async def _answer_fanouts(self) -> None:
+        inquiries, self.inquiries = self.inquiries, []
+        for inquiry in inquiries:
+            answer = downstream(self.state, inquiry.stage, inquiry.freight, workflow.now())
+            try:
+                await workflow.get_external_workflow_handle(inquiry.workflow_id).signal("answer", answer)
+            except FailureError as error:
+                workflow.logger.info("fan-out %s could not be answered: %s", inquiry.workflow_id, error)
+
+    async def _tell_stages(self) -> None:
+        """Poke the Stages for which something has changed, and just those."""
+        if self.warehouse is None:
+            return
+        passing = control_flow_stages(self.state)
+        repos = self.warehouse.spec.repos()
+        for stage in sorted(self.state.subscriptions):
+            subscription = self.state.subscriptions.get(stage)
+            if subscription is None or subscription.request is None:
+                continue
+            snapshot = WarehouseSnapshot(
+                warehouse=self.state.name,
+                version=0,
+                subscriptions=repos,
+                control_flow=sorted(passing & set(subscription.request.sources.stages)),
+                freight=relevant(self.state, subscription, workflow.now()),
+                asked=self.state.questions.get(stage, []),
+            )
+            digest = hashlib.sha256(snapshot.model_dump_json().encode()).hexdigest()[:16]
+            if self.state.told.get(stage) == digest:
+                continue
+            self.state.version += 1
+            snapshot.version = self.state.version
+            self.state.told[stage] = digest
+            try:
+                handle = workflow.get_external_workflow_handle(stage_id(self.state.project, stage))
+                await handle.signal("freight_changed", snapshot)
+            except FailureError as error:
+                if is_cancelled_exception(error):
+                    raise
+                # A Stage that is gone is no longer a subscriber; a new one subscribes by itself.
+                workflow.logger.info("stage %s could not be told: %s", stage, error)
+                self.state.subscriptions.pop(stage, None)
+
+    async def _take_leave(self) -> None:
+        """Deleted: its Schedule and the Discovery that runs end, and the Project forgets it."""
+        try:
+            await workflow.execute_activity(
+                "delete-schedule",
+                ScheduleRequest(request=DiscoveryRequest(project=self.state.project, warehouse=self.state.name)),
+                start_to_close_timeout=timedelta(seconds=30),
+                retry_policy=RetryPolicy(maximum_attempts=10),
+                summary="deleted",
+            )
+        except FailureError as error:
+            workflow.logger.error("schedule of warehouse %s could not be deleted: %s", self.state.name, error)
+        if self.state.watcher:
+            try:
+                await workflow.get_external_workflow_handle(self.state.watcher).cancel()
+            except FailureError as error:
+                workflow.logger.info("discovery %s was over already: %s", self.state.watcher, error)
+        try:
+            project = workflow.get_external_workflow_handle(project_id(self.state.project))
+            await project.signal("retired", Retired(kind="Warehouse", name=self.state.name))
+        except FailureError as error:
+            workflow.logger.info("project %s could not be told: %s", self.state.project, error)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+
+    # Odds and ends of the loop
+
+    def _touch(self) -> None:
+        self.changed = True
+
+    def _read_manifest(self) -> None:
+        if self.state.manifest is not None:
+            self.warehouse = WarehouseManifest.model_validate(self.state.manifest)
+
+    def _show(self) -> None:
+        glance = summary(self.state)
+        text = repr(glance)
+        if text != self.shown:
+            self.shown = text
+            workflow.upsert_memo({SUMMARY: glance})
+            workflow.set_current_details(
+                f"**Warehouse {self.state.name}** of Project {self.state.project}: {glance['freight']} Freight"
+                f" · last discovery {glance['lastDiscovery'] or '—'}\n\n{glance['error']}\n\n"
+                f"watched by `{self.state.watcher or 'nobody yet'}`"
+            )
