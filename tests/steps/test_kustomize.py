@@ -342,7 +342,8 @@ async def test_build_inflates_charts_with_the_options_given(tmp_path: Path, monk
     helm = tmp_path / "bin/helm"
     helm.chmod(0o755)
     monkeypatch.setattr(kustomize.shutil, "which", lambda name: str(helm))
-    write(tmp_path, kustomization("helmCharts: [{name: app}]\n") | {"w/k/charts/app/Chart.yaml": "name: app\n"})
+    chart = {"w/k/charts/app/Chart.yaml": "name: app\n", "w/k/charts/app/values.yaml": "a: 1\n"}
+    write(tmp_path, kustomization("helmCharts: [{name: app}]\n") | chart)
     config = {
         "path": "k",
         "outPath": "o",
