@@ -39,7 +39,7 @@ class Demo:
         self.environment: Mapping[str, str] = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("TOWPATH_", "TEMPORAL_"))},
             **world.settings(),
-            "TOWPATH_DATA_DIR": str(self.data),
+            "TOWPATH_DATA_DIRECTORY": str(self.data),
             "TOWPATH_PROJECT": PROJECT,
             "TOWPATH_LOG_LEVEL": "WARNING",
         }
@@ -167,7 +167,7 @@ def main() -> int:
                 return 1
             if sys.stdout.isatty() and sys.stdin.isatty():
                 _say("Everything stays up until Ctrl-C. Look at the runs in the Temporal UI, or type in another shell:")
-                print(f"  export TOWPATH_DATA_DIR={demo.data} TOWPATH_PROJECT={PROJECT}\n  towpath get stages")
+                print(f"  export TOWPATH_DATA_DIRECTORY={demo.data} TOWPATH_PROJECT={PROJECT}\n  towpath get stages")
                 signal.pause()
             return 0
     except KeyboardInterrupt:
