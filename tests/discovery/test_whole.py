@@ -72,6 +72,7 @@ async def test_looks_at_nothing_new_leave_no_trace_and_news_arrives_by_itself(
         task_queue=QUEUE,
         workflows=[Discovery, ListeningWarehouse],
         activities=[watcher.watch],
+        build_id="test",
         workflow_runner=sandbox([Discovery, ListeningWarehouse]),
     ):
         await ActivityEnvironment().run(schedules.ensure, wanted)
