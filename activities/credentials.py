@@ -7,7 +7,6 @@ it masked in what the running step returns (activities.mask).
 from __future__ import annotations
 
 import base64
-import binascii
 import logging
 import stat
 import threading
@@ -15,14 +14,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
-from urllib.parse import urlsplit
+from typing import Protocol
 
 import re2
 import yaml
+from pydantic import ValidationError
 
 from activities.mask import remember
 from activities.settings import ActivitySettings
+from model.resources.config_map import ConfigMap
+from model.resources.secret import Secret
+from model.urls import normalize_chart, normalize_git, normalize_image
 
 logger = logging.getLogger(__name__)
 
@@ -64,10 +66,10 @@ class Credentials(Protocol):
         """
 
     def secret(self, project: str, name: str) -> dict[str, str] | None:
-        """A generic Secret of the Project (`secret()` of expressions), None where there is none."""
+        """Any Secret of the Project (`secret()` of expressions), None where there is none."""
 
     def shared_secret(self, name: str) -> dict[str, str] | None:
-        """A generic Secret of the shared directory."""
+        """A shared Secret, if it is labelled generic (`sharedSecret()`)."""
 
     def secret_key(self, project: str, name: str, key: str) -> str | None:
         """One key of any Secret of the Project (`secretKeyRef`), None where there is none."""
@@ -129,10 +131,11 @@ class DirectoryCredentials:
         return None
 
     def secret(self, project: str, name: str) -> dict[str, str] | None:
-        return self._generic(project, name)
+        return _remembered(self._read(project).secrets.get(name))
 
     def shared_secret(self, name: str) -> dict[str, str] | None:
-        return self._generic(SHARED, name)
+        secret = self._read(SHARED).secrets.get(name)
+        return _remembered(secret) if secret is not None and secret.kind is CredentialKind.GENERIC else None
 
     def secret_key(self, project: str, name: str, key: str) -> str | None:
         secret = self._read(project).secrets.get(name)
@@ -145,14 +148,6 @@ class DirectoryCredentials:
 
     def shared_config_map(self, name: str) -> dict[str, str] | None:
         return self._read(SHARED).config_maps.get(name)
-
-    def _generic(self, directory: str, name: str) -> dict[str, str] | None:
-        secret = self._read(directory).secrets.get(name)
-        if secret is None or secret.kind is not CredentialKind.GENERIC:
-            return None
-        for value in secret.data.values():
-            remember(value)
-        return dict(secret.data)
 
     def _read(self, directory: str) -> _Manifests:
         """All manifests of one directory, by name; of two with one name, the first file's."""
@@ -222,22 +217,12 @@ def credentials_of(settings: ActivitySettings) -> Credentials:
 
 def normalized(kind: CredentialKind, url: str) -> str:
     """A repository's address as it is compared for credentials of this kind."""
-    # A stand-in for model.urls, which knows every case of Kargo's normalisation.
-    url = "".join(char for char in url if char.isprintable()).strip()
-    if kind is CredentialKind.GIT:
-        url = url.lower()
-        if not url.startswith(("http://", "https://")):
-            return url.removesuffix("/").removesuffix(".git")
-        parts = urlsplit(url)
-        if parts.query:
-            return url
-        host = parts.netloc.rpartition("@")[2]
-        return f"{parts.scheme}://{host}{parts.path.removesuffix('/').removesuffix('.git')}"
-    if kind is CredentialKind.HELM:
-        return url.lower().removeprefix("oci://").removesuffix("/")
-    if kind is CredentialKind.IMAGE:
-        return url.lower().removeprefix("docker.io/").removeprefix("index.docker.io/").removeprefix("library/")
-    return url
+    normalize = {
+        CredentialKind.GIT: normalize_git,
+        CredentialKind.HELM: normalize_chart,
+        CredentialKind.IMAGE: normalize_image,
+    }.get(kind)
+    return normalize(url) if normalize else url
 
 
 def _matches(secret: _Secret, kind: CredentialKind, wanted: set[str]) -> bool:
@@ -251,6 +236,10 @@ def _matches(secret: _Secret, kind: CredentialKind, wanted: set[str]) -> bool:
     except re2.error:
         logger.error("Secret %s: its repoURL is not a regular expression (RE2)", secret.name)
         return False
+
+
+def _remembered(secret: _Secret | None) -> dict[str, str] | None:
+    return None if secret is None else {key: remember(value) for key, value in secret.data.items()}
 
 
 def _credential(secret: _Secret) -> Credential:
@@ -277,36 +266,32 @@ def _parse(text: str) -> _Manifests:
     for index, document in enumerate(yaml.safe_load_all(text)):
         if document is None:
             continue
-        if not isinstance(document, dict) or not isinstance(metadata := document.get("metadata"), dict):
-            raise ValueError(f"document {index + 1} is not a manifest")
-        kind, name = document.get("kind"), metadata.get("name")
-        if not isinstance(name, str) or document.get("apiVersion") != "v1" or kind not in {"Secret", "ConfigMap"}:
-            raise ValueError(f"document {index + 1} is not a v1 Secret or ConfigMap with a name")
-        if kind == "ConfigMap":
-            found.config_maps.setdefault(name, _strings(document, "data", name))
-            continue
-        labels = metadata.get("labels") or {}
-        label = labels.get(CREDENTIAL_LABEL) if isinstance(labels, dict) else None
-        if label is not None and label not in list(CredentialKind):
-            raise ValueError(f"Secret {name}: {CREDENTIAL_LABEL} must be one of {', '.join(CredentialKind)}")
-        data = {key: _decoded(name, key, value) for key, value in _strings(document, "data", name).items()}
-        data |= _strings(document, "stringData", name)
-        found.secrets.setdefault(name, _Secret(name, CredentialKind(label) if label else None, data))
+        kind = document.get("kind") if isinstance(document, dict) else None
+        try:
+            if kind == "Secret":
+                secret = _secret(Secret.model_validate(document))
+                found.secrets.setdefault(secret.name, secret)
+            elif kind == "ConfigMap":
+                config_map = ConfigMap.model_validate(document)
+                found.config_maps.setdefault(config_map.name, dict(config_map.data))
+            else:
+                raise ValueError("it is not a Secret or ConfigMap")
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+                for problem in error.errors(include_url=False, include_input=False, include_context=False)
+            )
+            raise ValueError(f"document {index + 1}: {problems}") from None
+        except ValueError as error:
+            raise ValueError(f"document {index + 1}: {error}") from None
     return found
 
 
-def _strings(document: dict[Any, Any], part: str, name: str) -> dict[str, str]:
-    values = document.get(part) or {}
-    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise ValueError(f"{document['kind']} {name}: {part} is not a mapping")
-    for key, value in values.items():
-        if not isinstance(value, str):
-            raise ValueError(f"{document['kind']} {name}: {part}.{key} is not a string; put it in quotes")
-    return dict(values)
-
-
-def _decoded(name: str, key: str, value: str) -> str:
-    try:
-        return base64.b64decode("".join(value.split()), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        raise ValueError(f"Secret {name}: data.{key} is not base64 of text; plain text goes into stringData") from None
+def _secret(manifest: Secret) -> _Secret:
+    label = manifest.metadata.labels.get(CREDENTIAL_LABEL)
+    if not manifest.name:
+        raise ValueError("metadata.name is required")
+    if label is not None and label not in list(CredentialKind):
+        raise ValueError(f"Secret {manifest.name}: {CREDENTIAL_LABEL} must be one of {', '.join(CredentialKind)}")
+    data = {key: value.decode(errors="replace") for key, value in manifest.values().items()}
+    return _Secret(manifest.name, CredentialKind(label) if label else None, data)

@@ -95,3 +95,8 @@ def _forms(value: str) -> Iterator[str]:
             last = (shift + len(data)) * 8 // 6
             if last - first >= 8:
                 yield encoded[first:last]
+
+
+def current() -> Mask | None:
+    """The mask that gathers secrets now, if one does."""
+    return _CURRENT.get()

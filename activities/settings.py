@@ -120,6 +120,12 @@ class ActivitySettings(BaseSettings):
         default_factory=list,
         description="Registries, by host and port, that are spoken to over plain HTTP. All others: HTTPS, verified.",
     )
+    registry_requests_per_second: float = Field(
+        default=20.0, gt=0, description="Requests per second to one registry, of all Warehouses together."
+    )
+    minimum_discovery_interval: float = Field(
+        default=1.0, ge=1, description="Seconds between two looks of a Warehouse at least, whatever its interval says."
+    )
     http_timeout: float = Field(
         default=30.0, gt=0, description="Seconds one HTTP request of the worker's own may take."
     )
@@ -128,6 +134,11 @@ class ActivitySettings(BaseSettings):
     kubeconfig: Path | None = Field(
         default=None,
         description="kubeconfig of the cluster where Argo CD runs. None: KUBECONFIG, else the worker's own cluster.",
+    )
+    argocd_namespace: str = Field(
+        default="argocd",
+        min_length=1,
+        description="Namespace of Argo CD Applications, where a step doesn't say another one.",
     )
     step_concurrency: int = Field(
         default=8, gt=0, description="Steps that work at once on this host; more wait their turn, heartbeating."

@@ -1,6 +1,6 @@
 """What passes between a Warehouse, the Discovery that watches for it, and the activity that looks.
 
-Results have the shape of `status.discoveredArtifacts` (Kargo: api/v1alpha1/warehouse_types.go), best candidate first.
+What was found has the shape of `status.discoveredArtifacts` (model.resources.warehouse), best candidate first.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydantic import Field
 
 from model.base import Json, Message, Time
 from model.names import discovery_id
-from model.references import ArtifactReference
+from model.resources.warehouse import DiscoveredArtifacts
 
 #: How often a Warehouse looks where its spec doesn't say (KARGO-RULES 3.1).
 DEFAULT_INTERVAL = timedelta(minutes=5)
@@ -23,76 +23,11 @@ DEFAULT_INTERVAL = timedelta(minutes=5)
 DEFAULT_PERIOD = timedelta(hours=1)
 
 
-class DiscoveredCommit(Message):
-    """One commit that a subscription may select. `branch` and `tag` are set only where the subscription names them."""
-
-    id: str
-    branch: str | None = None
-    tag: str | None = None
-    #: First line of the message, cut at 80.
-    subject: str | None = None
-    author: str | None = None
-    committer: str | None = None
-    #: The commit's date, or the tagger's for an annotated tag.
-    creator_date: Time | None = None
-
-
-class GitDiscoveryResult(Message):
-    """Candidates of one Git subscription. None is a result too: nothing matches."""
-
-    repo_url: str
-    commits: list[DiscoveredCommit] = Field(default_factory=list)
-    subscription_name: str | None = None
-
-
-class DiscoveredImage(Message):
-    """One image that a subscription may select (Kargo: DiscoveredImageReference)."""
-
-    tag: str
-    #: Of what the tag points at: of the index, where there is one.
-    digest: str
-    annotations: dict[str, str] | None = None
-    created_at: Time | None = None
-
-
-class ImageDiscoveryResult(Message):
-    """Candidates of one image subscription."""
-
-    repo_url: str
-    platform: str | None = None
-    references: list[DiscoveredImage] = Field(default_factory=list)
-    subscription_name: str | None = None
-
-
-class ChartDiscoveryResult(Message):
-    """Candidates of one chart subscription."""
-
-    repo_url: str
-    name: str | None = None
-    semver_constraint: str | None = None
-    versions: list[str] = Field(default_factory=list)
-    subscription_name: str | None = None
-
-
-class DiscoveryResult(Message):
-    """Candidates of one subscription of another type."""
-
-    name: str
-    artifact_references: list[ArtifactReference] = Field(default_factory=list)
-
-
-class DiscoveredArtifacts(Message):
-    """What all subscriptions of a Warehouse found in one look; within each kind in the order of the spec."""
-
-    discovered_at: Time
-    git: list[GitDiscoveryResult] = Field(default_factory=list)
-    images: list[ImageDiscoveryResult] = Field(default_factory=list)
-    charts: list[ChartDiscoveryResult] = Field(default_factory=list)
-    results: list[DiscoveryResult] = Field(default_factory=list)
-
-    def shown(self) -> dict[str, Json]:
-        """As JSON in Kargo's spelling, for `status.discoveredArtifacts`."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+#: Names of the activities.
+WATCH = "watch"
+ENSURE_SCHEDULE = "ensure-schedule"
+DELETE_SCHEDULE = "delete-schedule"
+TRIGGER_SCHEDULE = "trigger-schedule"
 
 
 class WatchRequest(Message):
@@ -207,17 +142,23 @@ def next_start(now: datetime, period: timedelta, offset: timedelta) -> datetime:
 def artifacts_digest(generation: int, artifacts: DiscoveredArtifacts) -> str:
     """The digest of what was found for this generation of the spec. When it was found is no part of it."""
     found = artifacts.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"discovered_at"})
-    return _digest("found", generation, found)
+    return f"{_FOUND}:{_digest([generation, found])}"
 
 
+_FOUND, _FAILED = "found", "failed"
 _VARIES = re.compile(r"\b(?=[0-9a-f]*[0-9])[0-9a-f]{7,}\b|\d+", re.IGNORECASE)
 
 
 def failure_digest(generation: int, subscription: str, error: str) -> str:
     """The digest of a failure. Numbers and ids in its message don't count: they differ each time it happens."""
-    return _digest("failed", generation, [subscription, _VARIES.sub("#", error)])
+    return f"{_FAILED}:{_digest([generation, subscription, _VARIES.sub('#', error)])}"
 
 
-def _digest(kind: str, generation: int, value: Json) -> str:
-    text = json.dumps([kind, generation, value], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+def is_failure(observed: str) -> bool:
+    """Whether a digest is one of a failure."""
+    return observed.startswith(f"{_FAILED}:")
+
+
+def _digest(value: Json) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()

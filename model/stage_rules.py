@@ -169,7 +169,7 @@ def to_promote(stage: Stage, state: StageState, now: datetime) -> list[FreightRe
 
 
 def passing_through(stage: Stage, state: StageState, now: datetime) -> dict[str, list[FreightRecord]]:
-    """Freight that a control-flow Stage marks verified now, by Warehouse: all that is available, not just the newest."""
+    """What a control-flow Stage marks verified now, by Warehouse: all that is available, not just the newest."""
     return {
         warehouse: [
             record

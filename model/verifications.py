@@ -4,8 +4,42 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from model.analysis import AnalysisRunStatus, Measurement
+from model.arguments import Argument
 from model.base import Json, Message, Time
+from model.metrics import MetricSchedule
 from model.references import ExpressionVariable, FreightCollection, RequestedOrigin, VerificationPhase
+
+
+class PreparedAnalysis(Message):
+    """What `prepare-analysis` returns: a run that can be measured, or the reason why it can't."""
+
+    #: Not empty: the run ends in Error with this message.
+    error: str = ""
+    #: In the order of `metrics`.
+    schedules: list[MetricSchedule] = Field(default_factory=list)
+    #: Metrics as written, arguments not filled in.
+    metrics: list[dict[str, Json]] = Field(default_factory=list)
+    args: list[Argument] = Field(default_factory=list)
+    dry_run: list[dict[str, Json]] = Field(default_factory=list)
+    measurement_retention: list[dict[str, Json]] = Field(default_factory=list)
+    #: Sentences for the user, such as "argument x is declared by no template".
+    warnings: list[str] = Field(default_factory=list)
+
+
+class VerificationState(Message):
+    """What a Verification knows so far: all that it carries through continue-as-new."""
+
+    prepared: PreparedAnalysis | None = None
+    status: AnalysisRunStatus = Field(default_factory=AnalysisRunStatus)
+    #: Somebody asked for the abort, or cancelled the workflow.
+    aborted: bool = False
+    #: Who asked for it, as far as known.
+    aborted_by: str = ""
+    #: The first run of the chain: what the Stage knows this verification by.
+    run_id: str = ""
+    #: What could not be done, in sentences for people.
+    notes: list[str] = Field(default_factory=list)
 
 
 class VerificationRequest(Message):
@@ -37,6 +71,8 @@ class VerificationRequest(Message):
     actor: str = ""
     #: Id of the Stage's workflow, which is told by the signal `verification_finished`; empty: nobody is told.
     stage_workflow: str = ""
+    #: Set by the Verification itself, when it continues as new.
+    state: VerificationState | None = None
 
 
 class VerificationFinished(Message):
@@ -49,3 +85,43 @@ class VerificationFinished(Message):
     message: str = ""
     started_at: Time | None = None
     finished_at: Time | None = None
+
+
+class ArgumentContext(Message):
+    """What the expressions of a Stage's verification arguments may see."""
+
+    project: str
+    stage: str
+    vars: list[ExpressionVariable] = Field(default_factory=list)
+    collection: FreightCollection
+    origins: list[RequestedOrigin] = Field(default_factory=list)
+
+
+class MeasurementRequest(Message):
+    """Argument of the activity `measure`: one measurement of one metric."""
+
+    project: str
+    stage: str
+    #: Name of the AnalysisRun.
+    run: str
+    #: The metric as written, arguments not filled in.
+    metric: dict[str, Json]
+    #: Its name, arguments filled in.
+    name: str
+    #: Which measurement of this metric it is, from 1, those in Error included.
+    number: int
+    args: list[Argument] = Field(default_factory=list)
+    #: Given where an argument is a template that reads a secret.
+    context: ArgumentContext | None = None
+    #: A measurement in flight, to be looked at again.
+    in_flight: Measurement | None = None
+    #: End the measurement in flight.
+    terminate: bool = False
+
+
+class MeasurementReport(Message):
+    """What `measure` returns. Times of the measurement are the workflow's to set."""
+
+    measurement: Measurement | None = None
+    #: Instead of a measurement: the arguments can't be resolved, so the whole run ends in Error.
+    unresolved: str = ""

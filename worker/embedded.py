@@ -142,22 +142,11 @@ class EmbeddedServer:
             raise ServerFailed("the Temporal server isn't running")
         return self._process.pid
 
-    def set_codec_endpoint(self, url: str) -> None:
-        """Have the Temporal UI ask this codec endpoint, from the next start on."""
-        self._codec_endpoint = url
-
-    async def lock(self) -> None:
-        """Claim the data directory and choose ports, so that others may be told of them before the server starts.
-
-        Raises DirectoryTaken.
-        """
-        await self._lock.acquire()
-        self._choose_ports()
-
     async def start(self) -> Client:
         """Start the server and wait until it serves; a client of it. Raises DirectoryTaken, ServerFailed."""
         if self._lock.descriptor < 0:
-            await self.lock()
+            await self._lock.acquire()
+        self._choose_ports()
         try:
             for attempt in range(1, _ATTEMPTS + 1):
                 try:

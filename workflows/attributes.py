@@ -23,6 +23,6 @@ def attributes(values: Mapping[SearchAttributeKey[str], str]) -> TypedSearchAttr
     return TypedSearchAttributes([SearchAttributePair(key, value) for key, value in values.items() if value])
 
 
-def phase_update(phase: str | None) -> list[SearchAttributeUpdate]:
+def phase_update(phase: str | None) -> list[SearchAttributeUpdate[str]]:
     """An upsert of the phase; None takes it away."""
     return [PHASE.value_unset() if phase is None else PHASE.value_set(phase)]

@@ -74,7 +74,7 @@ class Cluster:
     async def check_steps(self, message: CheckStepsRequest) -> CheckStepsReport:
         """Have a worker, which knows its steps, check their uses in a set of manifests."""
         try:
-            return await workflow.execute_activity(
+            report: CheckStepsReport = await workflow.execute_activity(
                 "check-steps",
                 message,
                 result_type=CheckStepsReport,
@@ -84,6 +84,7 @@ class Cluster:
             )
         except FailureError as error:
             raise ApplicationError(f"the steps could not be checked: {error.cause or error}") from error
+        return report
 
     @workflow.signal
     def register(self, project: str) -> None:

@@ -11,10 +11,10 @@ from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
     FailureError,
-    TimeoutError,
     TimeoutType,
     is_cancelled_exception,
 )
+from temporalio.exceptions import TimeoutError as ActivityTimeout
 
 with workflow.unsafe.imports_passed_through():
     from model.base import Json, format_duration
@@ -175,7 +175,7 @@ class Promotion:
                     lambda: self.granted is not None or self.refusal is not None or self.expiry is not None,
                     timeout=pause,
                 )
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 pause = min(pause * 2, ASK_AGAIN_AT_MOST)
                 continue
             return self.granted is not None
@@ -199,7 +199,7 @@ class Promotion:
             self.expiry = reason
 
     async def _run_steps(self) -> None:
-        assert self.plan is not None  # noqa: S101 - granted implies a plan
+        assert self.plan is not None
         if self.request.granted is None:
             workflow.upsert_search_attributes(phase_update(PromotionPhase.RUNNING))
         for index, step in enumerate(self.plan.steps):
@@ -212,10 +212,8 @@ class Promotion:
                 record.status, record.message = StepStatus.SKIPPED, "an earlier step failed"
                 continue
             record.started_at, record.status = workflow.now(), StepStatus.RUNNING
-            try:
-                await self._run_step(index, step)
-            finally:
-                record.finished_at = workflow.now()
+            await self._run_step(index, step)
+            record.finished_at = workflow.now()
 
     async def _run_step(self, index: int, step: PlannedStep) -> None:
         """Run one step to its outcome, through as many lost hosts as it takes."""
@@ -241,7 +239,8 @@ class Promotion:
         self, index: int, step: PlannedStep, *, repeated: bool = False, rebuild: bool = False
     ) -> StepResult:
         """Schedule the step's activity. Raises Lost, or ApplicationError for Failed and Errored."""
-        assert self.granted is not None and self.plan is not None  # noqa: S101 - steps run with the turn only
+        assert self.granted is not None
+        assert self.plan is not None
         record = self.records[index]
         claim = not self.queue
         if claim:
@@ -295,10 +294,10 @@ class Promotion:
         retry_state = error.retry_state.name if error.retry_state else ""
         if timeout is not None and (
             retry_state == "TIMEOUT"
-            or (isinstance(cause, TimeoutError) and cause.type is TimeoutType.SCHEDULE_TO_CLOSE)
+            or (isinstance(cause, ActivityTimeout) and cause.type is TimeoutType.SCHEDULE_TO_CLOSE)
         ):
             return _errored(f"timed out after {format_duration(timeout)}")
-        if isinstance(cause, TimeoutError):
+        if isinstance(cause, ActivityTimeout):
             if cause.type is TimeoutType.START_TO_CLOSE:
                 return _errored(f"a single attempt took longer than {format_duration(LONGEST_ATTEMPT)}")
             self.queue = ""
@@ -314,7 +313,7 @@ class Promotion:
 
     async def _rebuild(self, before: int) -> None:
         """Make the workspace anew on another host: run again what had changed it, and compare what comes out."""
-        assert self.plan is not None  # noqa: S101 - only steps of the plan are rebuilt
+        assert self.plan is not None
         self.queue = ""
         for index, step in enumerate(self.plan.steps[:before]):
             record = self.records[index]

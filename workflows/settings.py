@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -54,6 +54,11 @@ class ClientSettings(BaseSettings):
         default=None,
         description="File of AES keys, one `id:base64` a line, the newest first. With it all payloads are encrypted.",
     )
+
+    @field_validator("data_directory", "encryption_keys_file")
+    @classmethod
+    def _stands_alone(cls, value: Path | None) -> Path | None:
+        return value and value.expanduser().absolute()
 
     @classmethod
     def settings_customise_sources(

@@ -184,7 +184,7 @@ class Stage:
             return Outcome(ok=False, message=f"no verification of Stage {self.state.name} is under way")
         handle = workflow.get_external_workflow_handle(running.workflow_id)
         try:
-            await handle.signal("abort", message)
+            await handle.signal("abort", message.actor)
             await handle.cancel()
         except FailureError as error:
             workflow.logger.warning("verification %s can't be reached: %s", running.name, error)
@@ -211,16 +211,11 @@ class Stage:
         if busy and not message.force:
             names = ", ".join(entry.name for entry in busy)
             return Outcome(ok=False, message=f"Stage {self.state.name} is promoted by {names}: abort it or use --force")
-        runs = [(entry.workflow_id, entry.run_id) for entry in busy]
+        reason = AbortRequest(actor=message.actor, reason="its Stage was deleted")
+        for entry in busy:
+            await self._abort(entry.workflow_id, reason)
         if self.state.verifying is not None:
-            runs.append((self.state.verifying.workflow_id, ""))
-        for workflow_id, run_id in runs:
-            try:
-                handle = workflow.get_external_workflow_handle(workflow_id, run_id=run_id or None)
-                await handle.signal("abort", AbortRequest(actor=message.actor, reason="its Stage was deleted"))
-                await handle.cancel()
-            except FailureError as error:
-                workflow.logger.info("%s was over already: %s", workflow_id, error)
+            await self._abort(self.state.verifying.workflow_id, message.actor)
         self.state.retired = True
         self._touch()
         return Outcome(message=f"Stage {self.state.name} is deleted")
@@ -279,7 +274,7 @@ class Stage:
 
     async def _decide_requests(self) -> None:
         """Accept or refuse each request; Freight unknown or unavailable here is asked for once before a no."""
-        assert self.stage is not None  # noqa: S101 - reconcile checks
+        assert self.stage is not None
         for request in list(self.state.inbox):
             if await self._known(request):
                 continue
@@ -298,11 +293,11 @@ class Stage:
                     request, f"Freight {request.freight} is not available to Stage {self.state.name}: {reason}"
                 )
                 continue
-            assert record is not None  # noqa: S101 - a verdict implies a record
+            assert record is not None
             await self._accept(request, record.reference, record.alias, plan)
 
     async def _known(self, request: Enqueue) -> bool:
-        """Whether a request is one that has been decided. A reset run of it gets its answer again, never a second turn."""
+        """Whether a request has been decided already. A reset run of it never gets a second turn."""
         running = self.state.promoting
         if running is not None and running.entry.name == request.name:
             if running.entry.run_id in ("", request.run_id):
@@ -371,7 +366,7 @@ class Stage:
 
     async def _start_next(self) -> None:
         """Give the turn to the first in the queue, if it may start now."""
-        assert self.stage is not None  # noqa: S101 - reconcile checks
+        assert self.stage is not None
         while self.state.queue and not may_verify(self.stage, self.state) and not self._waiting():
             entry = self.state.queue.pop(0)
             record = find_freight(self.state, entry.freight.name)
@@ -388,7 +383,7 @@ class Stage:
             self._release()
 
     def _take_turn(self, entry: QueueEntry) -> None:
-        assert self.stage is not None  # noqa: S101 - reconcile checks
+        assert self.stage is not None
         collection = collection_for(self.stage, self.state, entry.freight)
         self.state.promoting = RunningPromotion(entry=entry, collection=collection)
         self.state.turn = Turn(
@@ -409,7 +404,7 @@ class Stage:
 
     def _record(self, message: PromotionFinished) -> None:
         """What a Promotion's end means: every phase moves lastPromotion, only success changes what the Stage holds."""
-        assert self.state.promoting is not None  # noqa: S101 - the caller checked
+        assert self.state.promoting is not None
         entry, collection = self.state.promoting.entry, self.state.promoting.collection
         self._release()
         self.state.last_promotion = message.model_copy(update={"freight": entry.freight, "collection": collection})
@@ -431,7 +426,7 @@ class Stage:
 
     async def _auto_promote(self) -> None:
         """Start a Promotion of this Stage's own for each origin with a new candidate."""
-        assert self.stage is not None  # noqa: S101 - reconcile checks
+        assert self.stage is not None
         for record in to_promote(self.stage, self.state, workflow.now()):
             try:
                 plan = self._plan()
@@ -496,7 +491,7 @@ class Stage:
                 )
 
     def _plan(self) -> PromotionPlan:
-        assert self.stage is not None  # noqa: S101 - reconcile checks
+        assert self.stage is not None
         bundle = self.state.bundle
         tasks = {name: PromotionTask.model_validate(manifest) for name, manifest in bundle.tasks.items()}
         cluster_tasks = {
@@ -505,7 +500,7 @@ class Stage:
         return make_plan(self.stage, tasks, cluster_tasks, bundle.kinds)
 
     def _context(self, entry: QueueEntry) -> PromotionContext:
-        assert self.state.promoting is not None  # noqa: S101 - it has just been given the turn
+        assert self.state.promoting is not None
         return PromotionContext(
             project=self.state.project,
             stage=self.state.name,
@@ -518,7 +513,7 @@ class Stage:
         )
 
     def _origins(self) -> list[RequestedOrigin]:
-        assert self.stage is not None  # noqa: S101 - reconcile checks
+        assert self.stage is not None
         return [
             RequestedOrigin(
                 origin=request.origin,
@@ -596,7 +591,7 @@ class Stage:
 
     async def _watch_health(self) -> None:
         last = self.state.last_promotion
-        assert last is not None  # noqa: S101 - the caller checked
+        assert last is not None
         interval = HEALTH_WHILE_SETTLING if self.health_quick else HEALTH_LATER
         try:
             health = await workflow.execute_activity(
@@ -631,7 +626,7 @@ class Stage:
     # Verification
 
     async def _start_verification(self) -> None:
-        assert self.stage is not None  # noqa: S101 - reconcile checks
+        assert self.stage is not None
         current = self.state.current()
         if current is None or not may_verify(self.stage, self.state):
             return
@@ -684,7 +679,7 @@ class Stage:
                 search_attributes=attributes(values),
                 memo={SUMMARY: {"collection": current.id, "promotion": request.promotion}},
                 static_summary=f"verify {self.state.name}",
-                static_details=f"Stage: workflow `{workflow.info().workflow_id}`\n\nafter Promotion `{request.promotion}`",
+                static_details=f"Stage: `{workflow.info().workflow_id}`\n\nafter Promotion `{request.promotion}`",
             )
         except FailureError as error:
             self._lost_verification(f"it could not be started: {error}")
@@ -692,12 +687,13 @@ class Stage:
         if self.state.verifying is not None and self.state.verifying.name == name:
             self.state.verifying.run_id = handle.first_execution_run_id or ""
             info.phase = VerificationPhase.RUNNING
-            assert info.analysis_run is not None  # noqa: S101 - set above
+            assert info.analysis_run is not None
             info.analysis_run.phase = "Running"
 
     def _templates(self) -> tuple[list[dict[str, Json]], list[str]]:
         """The templates in the order in which they are merged, and those that are nowhere to be found."""
-        assert self.stage is not None and self.stage.spec.verification is not None  # noqa: S101 - the caller checked
+        assert self.stage is not None
+        assert self.stage.spec.verification is not None
         references = self.stage.spec.verification.analysis_templates
         found, missing = [], []
         for reference in sorted(references, key=lambda reference: reference.cluster):
@@ -708,8 +704,16 @@ class Stage:
                 missing.append(str(reference))
         return found, missing
 
+    async def _abort(self, workflow_id: str, message: AbortRequest | str) -> None:
+        handle = workflow.get_external_workflow_handle(workflow_id)
+        try:
+            await handle.signal("abort", message)
+            await handle.cancel()
+        except FailureError as error:
+            workflow.logger.info("%s was over already: %s", workflow_id, error)
+
     def _lost_verification(self, reason: str) -> None:
-        assert self.state.verifying is not None  # noqa: S101 - callers checked
+        assert self.state.verifying is not None
         self._verified(
             VerificationFinished(
                 name=self.state.verifying.name,
@@ -739,7 +743,7 @@ class Stage:
 
     def _let_pass(self) -> None:
         """A control-flow Stage: all available Freight counts as verified at once."""
-        assert self.stage is not None  # noqa: S101 - reconcile checks
+        assert self.stage is not None
         for warehouse, records in passing_through(self.stage, self.state, workflow.now()).items():
             marks = self.state.verified.setdefault(warehouse, {})
             for record in records:
@@ -754,7 +758,7 @@ class Stage:
 
     async def _subscribe(self) -> None:
         """Tell each Warehouse what this Stage asks of it; those no longer asked, that too."""
-        assert self.stage is not None  # noqa: S101 - reconcile checks
+        assert self.stage is not None
         requests = {request.origin.name: request for request in self.stage.spec.requested_freight}
         for name in sorted({*requests, *self.state.subscribed}):
             if self.state.subscribed.get(name) == self.state.generation:
@@ -876,13 +880,12 @@ class Stage:
 
     def _set_alarm(self) -> None:
         """Wake up by itself when time alone changes something."""
-        assert self.stage is not None  # noqa: S101 - reconcile checks
+        assert self.stage is not None
         now = workflow.now()
         moments: list[datetime | None] = [next_availability(self.stage, self.state, now)]
         if self.state.turn is not None and self.lease is None:
             moments.append(self.state.turn.since + LEASE)
-        if self.state.settling_until is not None and now < self.state.settling_until:
-            if needs_verification(self.stage, self.state):
-                moments.append(self.state.settling_until)
+        if needs_verification(self.stage, self.state):
+            moments.append(self.state.settling_until)
         moments += [asked + ANSWER for asked in self.state.asked.values()]
         self.alarm.set(min((moment for moment in moments if moment is not None and moment > now), default=None))

@@ -268,7 +268,7 @@ class Warehouse:
             self._touch()
 
     def _discovery_request(self) -> DiscoveryRequest:
-        assert self.warehouse is not None  # noqa: S101 - callers checked
+        assert self.warehouse is not None
         interval = self.warehouse.spec.interval
         return DiscoveryRequest(
             project=self.state.project,
@@ -444,7 +444,7 @@ class Warehouse:
             self.shown = text
             workflow.upsert_memo({SUMMARY: glance})
             workflow.set_current_details(
-                f"**Warehouse {self.state.name}** of Project {self.state.project}: {glance['freight']} pieces of Freight"
+                f"**Warehouse {self.state.name}** of Project {self.state.project}: {glance['freight']} Freight"
                 f" · last discovery {glance['lastDiscovery'] or '—'}\n\n{glance['error']}\n\n"
                 f"watched by `{self.state.watcher or 'nobody yet'}`"
             )

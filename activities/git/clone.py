@@ -23,6 +23,7 @@ from activities.git.refs import Remote
 from activities.steps.registry import StepErrored
 
 _NOTES = "towpath.json"
+_BASE = "towpath-base"
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,10 @@ class Clone:
         (self.path / "objects" / "pack").mkdir(parents=True)
         # A branch that nobody has: worktrees may check out any.
         (self.path / "HEAD").write_text("ref: refs/heads/towpath-none\n")
-        config = repository_config(self.url, blobless=self.blobless, extra="\tworktreeConfig = true\n")
+        config = repository_config(self.url, blobless=self.blobless, worktrees=True)
         (self.path / "config").write_text(config)
+        # With worktreeConfig, what stands in `config` would hold for the worktrees too.
+        (self.path / "config.worktree").write_text("[core]\n\tbare = true\n")
         notes = {
             "url": self.url,
             "insecureSkipTLSVerify": self.insecure_skip_tls_verify,
@@ -100,14 +103,15 @@ class Clone:
         self, path: Path, commit: str, *, branch: str | None, sparse: list[str], remote: Remote
     ) -> Worktree:
         """A worktree at `path` with this commit checked out, on `branch`, or detached where None."""
-        where = ["-B", branch] if branch else ["--detach"]
+        where = ["--no-track", "-B", branch] if branch else ["--detach"]
         late = ["--no-checkout"] if sparse else []
         lazily = remote if self.blobless else None
         await self.git.command.run(
-            "worktree", "add", "--quiet", "--no-track", *late, *where, "--", str(path), commit,
+            "worktree", "add", "--quiet", *late, *where, "--", str(path), commit,
             git_dir=self.path, remote=lazily,
         )  # fmt: skip
         tree = Worktree.at(self.git, self.path.parent.parent / "files", path)
+        (tree.git_dir / _BASE).write_text(commit)
         if sparse:
             await tree.run("sparse-checkout", "set", "--cone", "--stdin", stdin="".join(f"{name}\n" for name in sparse))
             await tree.run("read-tree", "-mu", "HEAD", remote=lazily)
@@ -184,6 +188,10 @@ class Worktree:
     async def head(self) -> str:
         """The id of the commit that is checked out."""
         return (await self.run("rev-parse", "--verify", "HEAD^{commit}")).out.strip()
+
+    def base(self) -> str:
+        """The id of the commit that git-clone checked out here."""
+        return (self.git_dir / _BASE).read_text()
 
     def branch(self) -> str | None:
         """The branch that is checked out, None where HEAD is detached."""

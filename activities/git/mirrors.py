@@ -197,15 +197,17 @@ class Git:
                 os.close(descriptor)
 
 
-def repository_config(url: str, *, blobless: bool, extra: str = "") -> str:
-    """The config file of a bare repository of ours. No secrets stand in it."""
+def repository_config(url: str, *, blobless: bool, worktrees: bool = False) -> str:
+    """The config file of a repository of ours, bare unless for worktrees. No secrets stand in it."""
     quoted = url.replace("\\", "\\\\").replace('"', '\\"')
-    config = f"[core]\n\trepositoryformatversion = {1 if blobless or extra else 0}\n\tbare = true\n"
-    config += f'[remote "origin"]\n\turl = "{quoted}"\n'
-    if blobless:
-        config += "\tpromisor = true\n\tpartialclonefilter = blob:none\n"
-    extensions = ("\tpartialClone = origin\n" if blobless else "") + extra
-    return config + (f"[extensions]\n{extensions}" if extensions else "")
+    lines = ["[core]", f"\trepositoryformatversion = {int(blobless or worktrees)}"]
+    lines += [] if worktrees else ["\tbare = true"]
+    lines += ['[remote "origin"]', f'\turl = "{quoted}"']
+    lines += ["\tpromisor = true", "\tpartialclonefilter = blob:none"] if blobless else []
+    lines += ["[extensions]"] if blobless or worktrees else []
+    lines += ["\tpartialClone = origin"] if blobless else []
+    lines += ["\tworktreeConfig = true"] if worktrees else []
+    return "\n".join(lines) + "\n"
 
 
 def _parse_refs(output: Output, wanted: set[str]) -> RemoteRefs:

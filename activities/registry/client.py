@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 import httpx
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from activities.registry.address import Address, RegistrySettings, locate
 from activities.registry.challenge import Challenge, read_challenges
@@ -88,7 +88,7 @@ class TagList:
 
 
 class _WireTags(Wire):
-    tags: list[str] = []
+    tags: list[str] = Field(default_factory=list)
 
 
 class _WireToken(Wire):
@@ -103,7 +103,7 @@ class _WireError(Wire):
 
 
 class _WireErrors(Wire):
-    errors: list[_WireError] = []
+    errors: list[_WireError] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -206,14 +206,17 @@ class RegistryClient:
     ) -> _Answer:
         host = _host(url)
         try:
-            async with self._pace(host).turn(), asyncio.timeout(TOTAL_TIMEOUT):
-                async with self._client(verify).stream(method, url, headers=headers) as response:
-                    body = bytearray()
-                    async for chunk in response.aiter_bytes():
-                        body += chunk
-                        if len(body) > limit:
-                            raise TooLarge(f"{what}: the answer of {host} is larger than {limit} bytes", host=host)
-                    return _Answer(response.status_code, response.headers, bytes(body))
+            async with (
+                self._pace(host).turn(),
+                asyncio.timeout(TOTAL_TIMEOUT),
+                self._client(verify).stream(method, url, headers=headers) as response,
+            ):
+                body = bytearray()
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if len(body) > limit:
+                        raise TooLarge(f"{what}: the answer of {host} is larger than {limit} bytes", host=host)
+                return _Answer(response.status_code, response.headers, bytes(body))
         except TimeoutError as error:
             raise Unavailable(f"{what}: {host} took longer than {TOTAL_TIMEOUT:.0f} s to answer", host=host) from error
         except httpx.TimeoutException as error:
@@ -316,18 +319,22 @@ class Repository:
             media_type = str(json.loads(answer.body).get("mediaType") or media_type)
         return digest, media_type, manifest
 
-    async def describe(self, reference: str) -> ImageDescription:
-        """What a tag or digest points at: digest, platforms, annotations, time of creation."""
-        return await self._describe(reference, nested=False)
+    async def describe(
+        self, reference: str, media_type: str = "", manifest: Manifest | None = None, *, nested: bool = False
+    ) -> ImageDescription:
+        """What a tag or digest points at: digest, platforms, annotations, time of creation.
 
-    async def _describe(self, reference: str, *, nested: bool) -> ImageDescription:
-        digest, media_type, manifest = await self.manifest(reference)
+        Given a digest with its media type and manifest, that isn't read again. `nested`: an index is no image here.
+        """
+        digest = reference
+        if manifest is None:
+            digest, media_type, manifest = await self.manifest(reference)
         if media_type in INDEXES and not nested:
             return await self._describe_index(digest, manifest)
         if media_type not in MANIFESTS:
             raise Unreadable(
-                f"{self._reading(reference)}: its type {_short(media_type) or 'is missing, and'!s} is none of an "
-                "image's (OCI or Docker schema 2 manifest or index)",
+                f"{self._reading(reference)}: its type {_short(media_type) or '(none)'} is none of an image's "
+                "(OCI or Docker schema 2 manifest or index)",
                 host=self.address.host,
             )
         config = await self._config(reference, manifest)
@@ -357,7 +364,7 @@ class Repository:
             for image in images:
                 moment = claimed_time(image.annotations)
                 if moment is None:
-                    moment = (await self._describe(image.digest, nested=True)).created_at
+                    moment = (await self.describe(image.digest, nested=True)).created_at
                 if moment is not None:
                     moments.append(moment)
             created = max(moments, default=None)
@@ -535,7 +542,7 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 
 
 def _next_page(link: str) -> str:
-    """Path and query of the next page. Its host doesn't count: behind a proxy it is often wrong, and might be a trap."""
+    """Path and query of the next page. Its host doesn't count: behind a proxy it is often wrong, or a trap."""
     if not (match := _NEXT_PAGE.search(link)):
         return ""
     try:

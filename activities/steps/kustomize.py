@@ -240,8 +240,8 @@ async def _run(command: list[str], environment: dict[str, str]) -> tuple[int, by
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
     )
-    assert process.stdout is not None  # noqa: S101 (both are pipes)
-    assert process.stderr is not None  # noqa: S101
+    assert process.stdout is not None
+    assert process.stderr is not None
     try:
         async with asyncio.timeout(BUILD_TIMEOUT):
             output, errors = await asyncio.gather(

@@ -1,0 +1,106 @@
+"""One look at a Warehouse's subscriptions: what each kind of subscription is given, and how it says that it failed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from activities.credentials import Credentials
+from activities.discovery.backoff import Backoff
+from activities.discovery.memory import Memory
+from activities.git.mirrors import Git
+from activities.registry.client import RegistryClient
+from model.resources.warehouse import (
+    ChartDiscoveryResult,
+    DiscoveryResult,
+    GitDiscoveryResult,
+    ImageDiscoveryResult,
+    RepoSubscription,
+)
+
+Found = GitDiscoveryResult | ImageDiscoveryResult | ChartDiscoveryResult | DiscoveryResult
+
+
+class LookFailed(Exception):
+    """A subscription could not be looked at; the message is for people and holds no secret.
+
+    `plight`, where the whole host is in trouble, says which, without naming the repository.
+    """
+
+    def __init__(self, message: str, *, plight: str = "", retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.plight = plight
+        self.retry_after = retry_after
+        #: How long the host is left alone now; None: look again at the interval.
+        self.pause: timedelta | None = None
+
+
+class HostPaused(LookFailed):
+    """The host is left alone for now, after what it answered to this or another Warehouse."""
+
+
+@dataclass
+class Look:
+    """What a subscription is looked at with."""
+
+    project: str
+    now: datetime
+    memory: Memory
+    registries: RegistryClient
+    git: Git
+    credentials: Credentials
+    backoff: Backoff
+    #: Somebody asked for this look: check as well what is otherwise taken to have stayed.
+    thorough: bool = False
+    #: How old what is taken to have stayed may be.
+    recheck_after: timedelta = timedelta(hours=1)
+    warnings: list[str] = field(default_factory=list)
+
+    def warn(self, sentence: str) -> None:
+        """Show the user a sentence beside the result."""
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
+
+    @asynccontextmanager
+    async def asking(self, host: str) -> AsyncIterator[None]:
+        """Within it, the host is asked: not while it is paused, and its failures pause it for all.
+
+        Raises HostPaused. What is raised within must be LookFailed.
+        """
+        if (paused := self.backoff.pause(host)) is not None:
+            failure = HostPaused(f"{host} is left alone for a while, because {paused[1]}")
+            failure.pause = paused[0]
+            raise failure
+        began = self.backoff.now()
+        try:
+            yield
+        except LookFailed as failed:
+            if failed.plight:
+                failed.pause = self.backoff.failed(host, failed.plight, began=began, retry_after=failed.retry_after)
+            else:
+                self.backoff.succeeded(host, began=began)
+            raise
+        self.backoff.succeeded(host, began=began)
+
+
+Subscriber = Callable[[RepoSubscription, Look], Awaitable[Found]]
+
+#: How each kind of subscription is looked at, by the key it has in the manifest.
+SUBSCRIBERS: dict[str, Subscriber] = {}
+
+
+def subscriber(kind: str) -> Callable[[Subscriber], Subscriber]:
+    """Register an async function `(subscription, look) -> found` for a kind of subscription.
+
+    It raises LookFailed and nothing else that is foreseen. Raises ValueError when the kind is taken.
+    """
+
+    def register(function: Subscriber) -> Subscriber:
+        if kind in SUBSCRIBERS:
+            raise ValueError(f"subscriptions of kind {kind} are registered already")
+        SUBSCRIBERS[kind] = function
+        return function
+
+    return register

@@ -1,0 +1,233 @@
+"""The activity that watches a Warehouse's subscriptions (TEMPORAL-RULES 6).
+
+Each attempt is one look. "Nothing new" is a benign error that has the server start the next attempt after the
+interval: between two looks nothing is held, and nothing is written to any history.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import NoReturn
+
+from pydantic import ValidationError
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from activities.credentials import Credentials
+
+# The modules of the kinds register themselves.
+from activities.discovery import git as _git
+from activities.discovery import image as _image
+from activities.discovery.backoff import Backoff
+from activities.discovery.look import SUBSCRIBERS, Found, HostPaused, Look, LookFailed
+from activities.discovery.memory import Memory
+from activities.git.mirrors import Git
+from activities.mask import Mask
+from activities.outside import Outside
+from activities.registry.address import RegistrySettings
+from activities.registry.client import RegistryClient
+from model.base import Json
+from model.discovery import (
+    WATCH,
+    DiscoveryReport,
+    WatchRequest,
+    artifacts_digest,
+    failure_digest,
+    is_failure,
+)
+from model.resources.warehouse import (
+    ChartDiscoveryResult,
+    DiscoveredArtifacts,
+    GitDiscoveryResult,
+    ImageDiscoveryResult,
+    RepoSubscription,
+    WarehouseSpec,
+)
+from model.steps import NOT_YET
+
+logger = logging.getLogger(__name__)
+
+#: Between two heartbeats, in seconds.
+HEARTBEAT = 3.0
+#: Looks that a worker makes at the same time.
+LOOKS_AT_ONCE = 32
+#: No interval is shorter.
+SHORTEST_INTERVAL = timedelta(seconds=1)
+
+__all__ = ["Watcher", "_git", "_image", "open_watcher", "subscription_name"]
+
+
+class _Failed(Exception):
+    """A subscription failed: which, and how."""
+
+    def __init__(self, subscription: str, cause: LookFailed, message: str) -> None:
+        super().__init__(message)
+        self.subscription = subscription
+        self.cause = cause
+
+
+@dataclass
+class Watcher:
+    """The activity `watch`, and what it looks with. One per worker: pace, backoff and memory are shared."""
+
+    memory: Memory
+    registries: RegistryClient
+    git: Git
+    credentials: Credentials
+    backoff: Backoff = field(default_factory=Backoff)
+    #: An operator's lower bound of all intervals.
+    minimum_interval: timedelta = SHORTEST_INTERVAL
+    recheck_after: timedelta = timedelta(hours=1)
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+
+    def __post_init__(self) -> None:
+        self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
+
+    @activity.defn(name=WATCH)
+    async def watch(self, request: WatchRequest) -> DiscoveryReport:
+        """Look once. Returns news, an answer to whoever asked, or a failure that is not known yet.
+
+        Otherwise raises the benign error NotYet, to be retried after the interval, or a host's pause.
+        """
+        interval = max(request.interval, self.minimum_interval, SHORTEST_INTERVAL)
+        if request.rest > timedelta(0) and activity.info().attempt == 1:
+            _not_yet("the next look is due later", request.rest)
+        async with _heartbeats(), self._looks:
+            report, paused = await self._look(request, interval)
+        if report.token:
+            return report
+        if report.observed == request.known:
+            _not_yet(report.error or "nothing new", report.next_look)
+        if paused and is_failure(request.known):
+            # The host's trouble is known, if in other words.
+            _not_yet(report.error, report.next_look)
+        return report
+
+    async def _look(self, request: WatchRequest, interval: timedelta) -> tuple[DiscoveryReport, bool]:
+        """One look as a report, and whether it failed because its host is left alone."""
+        look = Look(
+            project=request.project,
+            now=self.clock(),
+            memory=self.memory,
+            registries=self.registries,
+            git=self.git,
+            credentials=self.credentials,
+            backoff=self.backoff,
+            thorough=bool(request.token),
+            recheck_after=self.recheck_after,
+        )
+        report = DiscoveryReport(
+            project=request.project,
+            warehouse=request.warehouse,
+            generation=request.generation,
+            observed="",
+            discovered_at=look.now,
+            token=request.token,
+            next_look=interval,
+        )
+        try:
+            report.artifacts = await _discover(request.spec, look)
+            report.observed = artifacts_digest(request.generation, report.artifacts)
+        except _Failed as failed:
+            report.error = str(failed)
+            report.failed_subscription = failed.subscription
+            report.observed = failure_digest(request.generation, failed.subscription, report.error)
+            if failed.cause.pause is not None:
+                report.next_look = max(failed.cause.pause, SHORTEST_INTERVAL)
+            paused = isinstance(failed.cause, HostPaused)
+        else:
+            paused = False
+        report.warnings = look.warnings
+        return report, paused
+
+
+def open_watcher(outside: Outside) -> Watcher:
+    """The watcher of a worker with these ways to the outside. Close its `registries` at the end."""
+    settings = outside.settings
+    return Watcher(
+        memory=Memory(settings.cache_directory / "discovery"),
+        registries=RegistryClient(
+            RegistrySettings(
+                mirrors=settings.registry_mirrors,
+                plain_http=frozenset(settings.plain_http_registries),
+                credentials_over_http=settings.allow_credentials_over_http,
+                requests_per_second=settings.registry_requests_per_second,
+            )
+        ),
+        git=outside.git,
+        credentials=outside.credentials,
+        minimum_interval=timedelta(seconds=settings.minimum_discovery_interval),
+    )
+
+
+async def _discover(spec: Json, look: Look) -> DiscoveredArtifacts:
+    """Look at one subscription after the other; the first that fails fails all (KARGO-RULES 3.2). Raises _Failed."""
+    try:
+        subscriptions = WarehouseSpec.model_validate(spec).subscriptions
+    except ValidationError as error:
+        message = f"the Warehouse's spec can't be read by this worker: {error.error_count()} errors, the first: " + (
+            f"{'.'.join(map(str, error.errors()[0]['loc']))}: {error.errors()[0]['msg']}"
+        )
+        raise _Failed("", LookFailed(message), message) from error
+    artifacts = DiscoveredArtifacts(discovered_at=look.now)
+    for subscription in subscriptions:
+        match await _find(subscription, look):
+            case GitDiscoveryResult() as found:
+                artifacts.git.append(found)
+            case ImageDiscoveryResult() as found:
+                artifacts.images.append(found)
+            case ChartDiscoveryResult() as found:
+                artifacts.charts.append(found)
+            case found:
+                artifacts.results.append(found)
+    return artifacts
+
+
+async def _find(subscription: RepoSubscription, look: Look) -> Found:
+    name = subscription_name(subscription)
+    mask = Mask()
+    with mask.collecting():
+        try:
+            find = SUBSCRIBERS.get(subscription.type)
+            if find is None:
+                raise LookFailed(f"subscriptions of type {subscription.type} are not supported yet")
+            return await find(subscription, look)
+        except LookFailed as failed:
+            raise _Failed(name, failed, mask.text(f"{name}: {failed}")) from None
+        except Exception as error:
+            # A fault of ours must be seen in the Warehouse's status, not retried in silence for ever.
+            logger.error("looking at %s failed unexpectedly: %s", name, mask.text(repr(error)))
+            message = mask.text(f"{name}: unexpected {type(error).__name__}: {error}")
+            raise _Failed(name, LookFailed(message), message) from None
+
+
+def subscription_name(subscription: RepoSubscription) -> str:
+    """A subscription as people know it: `image ghcr.io/akuity/guestbook`, with its name where it has one."""
+    repo = subscription.repo()
+    parts = [subscription.type, repo.repo_url, f"({subscription.name})" if subscription.name else ""]
+    return " ".join(part for part in parts if part)
+
+
+def _not_yet(message: str, delay: timedelta) -> NoReturn:
+    raise ApplicationError(message, type=NOT_YET, category=ApplicationErrorCategory.BENIGN, next_retry_delay=delay)
+
+
+@asynccontextmanager
+async def _heartbeats() -> AsyncIterator[None]:
+    """Heartbeat in the background, so that a lost worker is noticed and a cancellation arrives."""
+
+    async def beat() -> None:
+        while True:
+            activity.heartbeat()
+            await asyncio.sleep(HEARTBEAT)
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()

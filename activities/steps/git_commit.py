@@ -1,0 +1,111 @@
+"""`git-clear`, `git-commit` and `git-tag`: what happens in a worktree before it is pushed."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+
+from pydantic import Field
+
+from activities.git.clone import Worktree
+from activities.git.errors import InvalidRef
+from activities.git.refs import tag_ref
+from activities.steps.git_remote import AuthorConfig, worktree_of
+from activities.steps.registry import StepConfig, StepContext, StepErrored, StepFailed, StepOutput, StepSkipped, step
+from model.steps import Effect
+
+
+class GitClearConfig(StepConfig):
+    """Kargo: schemas/git-clear-config.json."""
+
+    path: str = Field(min_length=1)
+
+
+@step("git-clear", config=GitClearConfig, effect=Effect.WORKSPACE)
+async def git_clear(config: GitClearConfig, context: StepContext) -> None:
+    """Delete everything in a worktree; it stays a worktree."""
+    tree, _ = await worktree_of(context, config.path)
+
+    def clear(root: Path) -> None:
+        for entry in root.iterdir():
+            if entry.name == ".git":
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+
+    await asyncio.to_thread(clear, tree.path)
+
+
+class GitCommitConfig(StepConfig):
+    """Kargo: schemas/git-commit-config.json. `author` is deprecated there; git-clone's is preferred."""
+
+    path: str = Field(min_length=1)
+    message: str = Field(min_length=1)
+    author: AuthorConfig | None = None
+
+
+class CommitOutput(StepOutput):
+    """The commit that is checked out now."""
+
+    commit: str
+
+
+@step("git-commit", config=GitCommitConfig, output=CommitOutput, effect=Effect.WORKSPACE)
+async def git_commit(config: GitCommitConfig, context: StepContext) -> CommitOutput:
+    """Commit everything in a worktree; Skipped where nothing differs from HEAD, with HEAD as its output.
+
+    The commit's dates are those of the step's start: a rebuild makes the same commit.
+    """
+    if not config.message.strip():
+        raise StepFailed("message must not be blank")
+    tree, remote = await worktree_of(context, config.path)
+    lazily = remote if tree.clone.blobless else None
+    await tree.add_all()
+    if not await tree.has_changes():
+        head = await tree.head()
+        if context.repeated and await _made_here(tree, context):
+            return CommitOutput(commit=head)
+        raise StepSkipped(f"nothing to commit: {config.path} is as in {head[:7]}", {"commit": head})
+    author = config.author.author() if config.author else None
+    await tree.run(
+        "commit", "--quiet", "--no-verify", "--cleanup=whitespace", "--file=-",
+        stdin=config.message, environment=tree.identity(context.started_at, author), remote=lazily,
+    )  # fmt: skip
+    return CommitOutput(commit=await tree.head())
+
+
+async def _made_here(tree: Worktree, context: StepContext) -> bool:
+    """Whether HEAD is what a lost attempt of this step committed: it bears the date of the step's start."""
+    date = (await tree.run("log", "-1", "--format=%ct", "HEAD")).out.strip()
+    return date == str(int(context.started_at.timestamp()))
+
+
+class GitTagConfig(StepConfig):
+    """Kargo: schemas/git-tag-config.json."""
+
+    path: str = Field(min_length=1)
+    tag: str = Field(min_length=1)
+    message: str = Field(min_length=1)
+    force: bool = False
+
+
+@step("git-tag", config=GitTagConfig, output=CommitOutput, effect=Effect.WORKSPACE)
+async def git_tag(config: GitTagConfig, context: StepContext) -> CommitOutput:
+    """Make an annotated tag of HEAD, dated at the step's start. git-push pushes it."""
+    try:
+        ref = tag_ref(config.tag)
+    except InvalidRef as error:
+        raise StepFailed(str(error)) from None
+    tree, _ = await worktree_of(context, config.path)
+    known = await tree.run("rev-parse", "--verify", "--quiet", ref, accept=(0, 1))
+    # A lost attempt may have made it already.
+    if known.code == 0 and not (config.force or context.repeated):
+        raise StepErrored(f"tag {config.tag} exists already; set force: true to move it", final=True)
+    await tree.run(
+        "tag", "--annotate", "--force", "--cleanup=whitespace", "--file=-", "--", config.tag, "HEAD",
+        stdin=config.message, environment=tree.identity(context.started_at),
+    )  # fmt: skip
+    return CommitOutput(commit=await tree.head())

@@ -1,0 +1,5 @@
+"""`python -m starter` is `towpath`."""
+
+from starter.main import main
+
+main()

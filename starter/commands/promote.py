@@ -1,0 +1,143 @@
+"""`towpath promote`: ask for a promotion, and see it through if wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+
+import click
+
+from model.promotions import Admission, PromotionPhase, PromotionView
+from starter import kinds, options
+from starter.client import Towpath
+from starter.errors import Refused, TowpathError
+from starter.output import Format, print_data
+from starter.progress import Lines, LiveTable, progress_on, verdict
+from starter.session import Session, asynchronous
+from starter.shapes import promotion_resource, resource_list
+
+
+@click.command()
+@options.project_option
+@click.option("--freight", default="", shell_complete=options.complete_names("freight"), help="The Freight, by name.")
+@click.option(
+    "--freight-alias", default="", shell_complete=options.complete_names("aliases"), help="The Freight, by alias."
+)
+@click.option(
+    "--warehouse",
+    default="",
+    shell_complete=options.complete_names("warehouses"),
+    help="Of this Warehouse, the newest Freight that is available to the Stage.",
+)
+@click.option("--stage", default="", shell_complete=options.complete_names("stages"), help="The Stage to promote to.")
+@click.option("--downstream", is_flag=True, help="Promote to all Stages immediately downstream of --stage instead.")
+@click.option(
+    "--downstream-from",
+    default="",
+    shell_complete=options.complete_names("stages"),
+    help="Promote to all Stages immediately downstream of this one.",
+)
+@click.option("--name", default="", shell_complete=options.complete_names("promotions"), help="A promotion to abort.")
+@click.option("--abort", is_flag=True, help="Abort the promotion named with --name.")
+@click.option("--wait", is_flag=True, help="Show the steps as they go; exit 1 unless the promotion Succeeded.")
+@options.report_option
+@asynchronous
+async def command(
+    session: Session,
+    project: str,
+    freight: str,
+    freight_alias: str,
+    warehouse: str,
+    stage: str,
+    downstream: bool,
+    downstream_from: str,
+    name: str,
+    abort: bool,
+    wait: bool,
+    output: Format,
+) -> None:
+    """Promote Freight to a Stage, or to all Stages immediately downstream of one.
+
+    Ctrl-C ends the waiting of --wait, not the promotion.
+
+    \b
+    Examples:
+      towpath promote -p guestbook --stage dev --freight-alias frozen-fox --wait
+      towpath promote -p guestbook --stage dev --freight 8a1f3c2
+      towpath promote -p guestbook --stage dev --warehouse guestbook
+      towpath promote -p guestbook --downstream-from staging --freight-alias frozen-fox --wait
+      towpath promote -p guestbook --name dev.01jd2v8m3k.8a1f3c2 --abort
+    """
+    if abort or name:
+        if not (abort and name) or freight or freight_alias or warehouse or stage or downstream_from:
+            raise click.UsageError("--name and --abort go together, and with nothing else")
+        towpath = await session.connect()
+        click.echo((await towpath.abort_promotion(project, name)).message)
+        return
+    if sum(map(bool, (freight, freight_alias, warehouse))) != 1:
+        raise click.UsageError("say exactly one of --freight, --freight-alias and --warehouse")
+    if bool(stage) == bool(downstream_from):
+        raise click.UsageError("say exactly one of --stage and --downstream-from")
+    if downstream and not stage:
+        raise click.UsageError("--downstream goes with --stage")
+    upstream = downstream_from or (stage if downstream else "")
+    if upstream and warehouse:
+        raise click.UsageError("--warehouse does not go with downstream: say --freight or --freight-alias")
+    towpath = await session.connect()
+    if upstream:
+        admission = await towpath.promote_downstream(project, upstream, freight=freight, alias=freight_alias)
+        promotions = admission.promotions
+    else:
+        admission = await towpath.promote(project, stage, freight=freight, alias=freight_alias, warehouse=warehouse)
+        promotions = [admission.name]
+    if not admission.accepted:
+        raise Refused(f"refused: {admission.reason}")
+    _announce(admission, promotions, output)
+    views: list[PromotionView] = []
+    if wait:
+        views = await _wait(towpath, project, promotions, output)
+    if output in (Format.JSON, Format.YAML):
+        if not wait:
+            views = [await towpath.promotion_view(project, promotion) for promotion in promotions]
+        shown = [promotion_resource(view) for view in views]
+        print_data(shown[0] if not upstream else resource_list(shown), output)
+    elif output is Format.NAME:
+        for promotion in promotions:
+            click.echo(kinds.PROMOTION.resource_name(promotion))
+    failures = [verdict(view) for view in views if view.phase is not PromotionPhase.SUCCEEDED]
+    if failures:
+        for failure in failures[:-1]:
+            click.echo(f"error: {' '.join(failure.split())}", err=True)
+        raise TowpathError(failures[-1])
+
+
+def _announce(admission: Admission, promotions: Sequence[str], output: Format) -> None:
+    for note in admission.notes:
+        click.echo(note, err=True)
+    if output.for_people:
+        for promotion in promotions:
+            click.echo(f"{kinds.PROMOTION.resource_name(promotion)} created")
+
+
+async def _wait(towpath: Towpath, project: str, promotions: Sequence[str], output: Format) -> list[PromotionView]:
+    """Follows all promotions to their ends, and returns how they ended, in the order given."""
+    with progress_on(sys.stdout if output.for_people else sys.stderr) as progress:
+        try:
+            return list(await asyncio.gather(*(_follow(towpath, project, name, progress) for name in promotions)))
+        except asyncio.CancelledError:
+            named = promotions[0] if len(promotions) == 1 else f"{len(promotions)} promotions"
+            goes = "goes" if len(promotions) == 1 else "go"
+            shown = f"`towpath logs promotion {promotions[0]} -p {project}` shows it"
+            progress.say(f"no longer waiting; {named} {goes} on. {shown}")
+            raise
+
+
+async def _follow(towpath: Towpath, project: str, name: str, progress: Lines | LiveTable) -> PromotionView:
+    last: PromotionView | None = None
+    async for view in towpath.follow(project, name, lambda silence: progress.say(str(silence))):
+        progress.show(view)
+        last = view
+    if last is None:
+        raise TowpathError(f"promotion {name} ended before it could be seen")
+    return last

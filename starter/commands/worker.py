@@ -1,0 +1,46 @@
+"""`towpath worker`: a worker for a Temporal server that runs elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from starter.hosting import report_failure
+
+if TYPE_CHECKING:
+    from worker.process import Running
+
+
+@click.command()
+def command() -> None:
+    """Run a worker for the Temporal server that TEMPORAL_ADDRESS (or a Temporal profile) names, until Ctrl-C.
+
+    As many as are needed may run, on as many hosts.
+
+    \b
+    Examples:
+      TEMPORAL_ADDRESS=temporal.internal:7233 towpath worker
+      TEMPORAL_PROFILE=production towpath worker
+    """
+    # What a worker is made of takes a second to import, and no other command needs it.
+    from worker.process import run_to_the_end, run_worker
+    from worker.settings import WorkerSettings
+    from workflows.settings import load_settings
+
+    async def run() -> int:
+        try:
+            await run_worker(load_settings(WorkerSettings), announce)
+        except Exception as error:  # the process ends here, and says why
+            return report_failure(error)
+        return 0
+
+    run_to_the_end(run)
+
+
+def announce(running: Running) -> None:
+    """Says what is served."""
+    click.echo(
+        f"Towpath's worker is ready. Temporal: {running.address}, namespace {running.namespace},"
+        f" task queue {running.task_queue}"
+    )

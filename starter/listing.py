@@ -1,0 +1,121 @@
+"""Lines of lists: what visibility and memos know, so that a list costs one call however long it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from temporalio.client import WorkflowExecution
+
+from model.base import Message, Time
+from model.stages import StageSummary
+from workflows.attributes import FREIGHT, PHASE, STAGE, SUMMARY
+
+
+class StageLine(Message):
+    """One Stage in a list."""
+
+    project: str
+    name: str
+    summary: StageSummary
+
+
+class WarehouseSummary(Message):
+    """A Warehouse at a glance: its memo."""
+
+    generation: int = 0
+    #: How many pieces of Freight it has.
+    freight: int = 0
+    #: When it last looked, in RFC 3339; empty: never yet.
+    last_discovery: str = ""
+    #: Why the last look found nothing or failed.
+    error: str = ""
+    healthy: bool | None = None
+
+
+class WarehouseLine(Message):
+    """One Warehouse in a list."""
+
+    project: str
+    name: str
+    summary: WarehouseSummary
+
+
+class RunLine(Message):
+    """One Promotion or Verification in a list."""
+
+    project: str
+    name: str
+    stage: str
+    freight: str = ""
+    phase: str
+    created_at: Time
+    #: When its workflow closed.
+    finished_at: Time | None = None
+
+
+def entities(workflow: str, project: str = "") -> str:
+    """The visibility query for running entities of a type, in one Project or in all."""
+    where = f" AND TowpathProject = '{project}'" if project else ""
+    return f"WorkflowType = '{workflow}' AND ExecutionStatus = 'Running'{where}"
+
+
+def runs(workflow: str, project: str, stage: str = "", freight: str = "") -> str:
+    """The visibility query for runs that were accepted: refused ones have no phase."""
+    query = f"WorkflowType = '{workflow}' AND TowpathProject = '{project}' AND TowpathPhase IS NOT NULL"
+    if stage:
+        query += f" AND TowpathStage = '{stage}'"
+    if freight:
+        query += f" AND TowpathFreight = '{freight}'"
+    return query
+
+
+def last_part(execution: WorkflowExecution) -> str:
+    """The resource's name: what stands behind the last slash of the workflow's id."""
+    return execution.id.rpartition("/")[2]
+
+
+async def stage_lines(project: str, executions: Iterable[WorkflowExecution]) -> list[StageLine]:
+    """Lines in the order of names."""
+    lines = [
+        StageLine(
+            project=project,
+            name=last_part(execution),
+            summary=await execution.memo_value(SUMMARY, StageSummary(), type_hint=StageSummary),
+        )
+        for execution in executions
+    ]
+    return sorted(lines, key=lambda line: line.name)
+
+
+async def warehouse_lines(project: str, executions: Iterable[WorkflowExecution]) -> list[WarehouseLine]:
+    """Lines in the order of names."""
+    lines = [
+        WarehouseLine(
+            project=project,
+            name=last_part(execution),
+            summary=await execution.memo_value(SUMMARY, WarehouseSummary(), type_hint=WarehouseSummary),
+        )
+        for execution in executions
+    ]
+    return sorted(lines, key=lambda line: line.name)
+
+
+def run_lines(project: str, executions: Iterable[WorkflowExecution]) -> list[RunLine]:
+    """Lines as Kargo lists Promotions: those still under way first, then the newest first."""
+    lines = []
+    for execution in executions:
+        attributes = execution.typed_search_attributes
+        lines.append(
+            RunLine(
+                project=project,
+                name=last_part(execution),
+                stage=attributes.get(STAGE) or "",
+                freight=attributes.get(FREIGHT) or "",
+                phase=attributes.get(PHASE) or "",
+                created_at=execution.start_time,
+                finished_at=execution.close_time,
+            )
+        )
+    lines.sort(key=lambda line: (line.created_at, line.name), reverse=True)
+    lines.sort(key=lambda line: line.finished_at is not None)
+    return lines
