@@ -13,7 +13,6 @@ from pydantic import Field
 from temporalio.common import TypedSearchAttributes
 
 from model.base import Json, Message, Time
-from model.names import TASK_QUEUE
 from starter.calls import Calls, Start, Target
 from starter.errors import InvalidInput, Refused
 from starter.listing import entities
@@ -97,7 +96,6 @@ async def restore_backup(calls: Calls, backup: Backup) -> list[str]:
             Start(
                 workflow=entity.type,
                 arg=entity.state,
-                task_queue=TASK_QUEUE,
                 search_attributes=_attributes(entity),
             ),
             replace=entity.id == CLUSTER.workflow_id,

@@ -26,6 +26,7 @@ from temporalio.common import (
 from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from model.names import TASK_QUEUE
 from starter.errors import NotFound, Refused, ServerSilent, TowpathError, WorkerSilent
 
 T = TypeVar("T")
@@ -59,7 +60,6 @@ class Start:
 
     workflow: str
     arg: object
-    task_queue: str
     search_attributes: TypedSearchAttributes | None = None
     memo: Mapping[str, Any] | None = None
     summary: str | None = None
@@ -69,8 +69,10 @@ class Start:
 class Calls:
     """Queries, updates, signals and lists through one connection."""
 
-    def __init__(self, temporal: Client) -> None:
+    def __init__(self, temporal: Client, task_queue: str = TASK_QUEUE) -> None:
         self.temporal = temporal
+        #: Where workflows that are started here find their workers.
+        self.task_queue = task_queue
 
     def handle(self, target: Target) -> WorkflowHandle[Any, Any]:
         return self.temporal.get_workflow_handle(target.workflow_id)
@@ -100,7 +102,7 @@ class Calls:
             start.workflow,
             args=[start.arg],
             id=target.workflow_id,
-            task_queue=start.task_queue,
+            task_queue=self.task_queue,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL if fresh else WorkflowIDConflictPolicy.USE_EXISTING,
             search_attributes=start.search_attributes,
             memo=start.memo,
@@ -120,7 +122,7 @@ class Calls:
                 start.workflow,
                 args=[start.arg],
                 id=target.workflow_id,
-                task_queue=start.task_queue,
+                task_queue=self.task_queue,
                 id_conflict_policy=(
                     WorkflowIDConflictPolicy.TERMINATE_EXISTING if replace else WorkflowIDConflictPolicy.FAIL
                 ),

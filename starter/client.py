@@ -101,8 +101,8 @@ class Towpath:
     of its kinds; `project` and names are checked before they are used.
     """
 
-    def __init__(self, temporal: Client, actor: str = "") -> None:
-        self.calls = Calls(temporal)
+    def __init__(self, temporal: Client, actor: str = "", task_queue: str = names.TASK_QUEUE) -> None:
+        self.calls = Calls(temporal, task_queue)
         self.actor = actor
         self._random = SystemRandom()
 
@@ -390,7 +390,6 @@ class Towpath:
         start = Start(
             workflow="Promotion",
             arg=request,
-            task_queue=names.TASK_QUEUE,
             search_attributes=self._attributes(project, stage, record.name),
             memo={SUMMARY: {"freightAlias": record.alias, "actor": self.actor}},
             summary=f"{shown} to {stage}",
@@ -416,7 +415,6 @@ class Towpath:
         start = Start(
             workflow="FanOut",
             arg=request,
-            task_queue=names.TASK_QUEUE,
             search_attributes=self._attributes(project, stage, record.name),
             memo={SUMMARY: {"freightAlias": record.alias, "actor": self.actor}},
             summary=f"{record.alias or record.name[:7]} to all downstream of {stage}",

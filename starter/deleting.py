@@ -88,7 +88,7 @@ async def check_there(calls: Calls, reference: Reference, view: ProjectView | No
             kinds.CLUSTER_CONFIG: cluster.get("config") is not None,
         }
     else:
-        held = view or await calls.query(target, "view", ProjectView, open_only=True)
+        held = await calls.query(target, "view", ProjectView, open_only=True) if view is None else view
         there = {
             kinds.PROJECT_CONFIG: held.config is not None,
             kinds.PROMOTION_TASK: reference.name in held.tasks,

@@ -1,0 +1,89 @@
+"""The whole way of a person at the command line, on real workflows: apply, look, promote, read what happened."""
+
+from __future__ import annotations
+
+import json
+
+from temporalio.exceptions import ApplicationError
+
+from model.steps import FAILED
+from tests.starter.house import Rooms, in_project, manifests
+from tests.workflows.house import project, stage, warehouse
+
+
+def applied(house: Rooms, *stages: dict) -> str:
+    """A Project with one Warehouse `web` and these Stages; its name."""
+    name = house.project()
+    house.house.project = name
+    text = manifests(*in_project(name, [*stages, warehouse()]), project(name))
+    result = house.run("apply", "-f", "-", stdin=text)
+    assert result.exit_code == 0, result.output
+    return name
+
+
+def test_a_pipeline_is_applied_promoted_and_read(house: Rooms) -> None:
+    name = house.project()
+    house.house.project = name
+    text = manifests(*in_project(name, [stage("dev"), stage("prod", "dev"), warehouse()]), project(name))
+
+    first = house.run("apply", "-f", "-", stdin=text)
+    assert first.exit_code == 0, first.output
+    assert first.stdout.splitlines() == [
+        f"project.kargo.akuity.io/{name} created",
+        "warehouse.kargo.akuity.io/web created",
+        "stage.kargo.akuity.io/dev created",
+        "stage.kargo.akuity.io/prod created",
+    ]
+    again = house.run("apply", "-f", "-", stdin=text)
+    assert all(line.endswith(" unchanged") for line in again.stdout.splitlines())
+
+    freight = house.wait(house.house.discover("1.0.0"))
+    listed = house.run("get", "freight", "-p", name, "-o", "json")
+    (item,) = json.loads(listed.stdout)["items"]
+    assert item["metadata"]["name"] == freight.name
+    assert item["images"][0]["tag"] == "1.0.0"
+
+    promoted = house.run("promote", "-p", name, "--stage", "dev", "--freight-alias", freight.alias, "--wait")
+    assert promoted.exit_code == 0, promoted.output
+    created, *progress = promoted.stdout.splitlines()
+    promotion = created.split("/")[1].split()[0]
+    assert progress[-1].startswith("dev: Succeeded after ")
+    assert any(line.startswith("dev: step-1 (work): Succeeded") for line in progress)
+
+    logs = house.run("logs", "promotion", promotion, "-p", name)
+    assert "step step-1 (work): Succeeded" in logs.stdout
+    assert f"freight  {freight.name} ({freight.alias})" in logs.stdout
+
+    stages = house.run("get", "stages", "-p", name)
+    assert [line.split()[0] for line in stages.stdout.splitlines()] == ["NAME", "dev", "prod"]
+    assert freight.alias in stages.stdout
+    whole = json.loads(house.run("get", "promotion", promotion, "-p", name, "-o", "json").stdout)
+    assert whole["kind"] == "Promotion"
+    assert whole["status"]["phase"] == "Succeeded"
+    assert whole["status"]["stepExecutionMetadata"][0]["alias"] == "step-1"
+
+
+def test_a_promotion_that_fails_ends_with_the_steps_message_and_status_1(house: Rooms) -> None:
+    name = applied(house, stage("dev", steps=[{"uses": "work"}, {"uses": "push", "as": "publish"}]))
+    freight = house.wait(house.house.discover("1.0.0"))
+
+    def protected(_: object) -> None:
+        raise ApplicationError("the branch is protected", type=FAILED, non_retryable=True)
+
+    house.house.plays["push"] = protected
+    try:
+        result = house.run("promote", "-p", name, "--stage", "dev", "--freight", freight.name[:8], "--wait")
+    finally:
+        del house.house.plays["push"]
+    assert result.exit_code == 1
+    last = result.stderr.splitlines()[-1]
+    assert last.endswith("Failed: step publish (push): the branch is protected")
+
+
+def test_a_refused_promotion_says_why_and_is_nowhere_listed(house: Rooms) -> None:
+    name = applied(house, stage("dev"), stage("prod", "dev"))
+    freight = house.wait(house.house.discover("1.0.0"))
+    result = house.run("promote", "-p", name, "--stage", "prod", "--freight", freight.name)
+    assert result.exit_code == 1
+    assert "not verified in Stage dev" in result.stderr
+    assert json.loads(house.run("get", "promotions", "-p", name, "-o", "json").stdout)["items"] == []
