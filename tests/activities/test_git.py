@@ -153,8 +153,23 @@ def test_good_addresses(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "x", "/x", "./x", "file:///x", "ext::sh -c id", "git://h/x", "https://", "https:///x", "-x@h:y", "h:-x", "https://u:word@h/x", "ssh://-oProxyCommand=x/y", "https://h/a b"],
-)  # fmt: skip
+    [
+        "",
+        "x",
+        "/x",
+        "./x",
+        "file:///x",
+        "ext::sh -c id",
+        "git://h/x",
+        "https://",
+        "https:///x",
+        "-x@h:y",
+        "h:-x",
+        "https://u:word@h/x",
+        "ssh://-oProxyCommand=x/y",
+        "https://h/a b",
+    ],
+)
 def test_bad_addresses(url: str) -> None:
     with pytest.raises(TransportRefused) as refused:
         Remote(url)

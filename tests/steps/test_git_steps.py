@@ -415,6 +415,27 @@ class TestPush:
         assert server.requests["POST git-receive-pack"] == 0
         assert repository.log("stage/dev") == ["later", "a=1", "theirs", "Initial commit"]
 
+    async def test_rebuild_pushes_nothing_and_brings_back_what_integrating_made(
+        self, outside: Outside, server: GitServer, repository: Repository
+    ) -> None:
+        bench = Bench(outside, "dev.1.a")
+        await committed(bench, repository)
+        repository.commit({"b": "2"}, "theirs", branch="stage/dev")
+        pushed = await bench.run("git-push", {"path": "out"})
+        bench.write("out/c", "3")
+        second = await bench.run("git-commit", {"path": "out", "message": "c"})
+
+        other = Bench(outside, "dev.2.a")
+        base = repository.log("stage/dev", "%H")[-1]
+        await other.run("git-clone", clone(repository, OUT), recorded={"commits": {"./out": base}})
+        other.write("out/a", "1")
+        await other.run("git-commit", {"path": "out", "message": "a=1"})
+        server.requests.clear()
+        assert await other.run("git-push", {"path": "out"}, recorded=pushed) == pushed
+        assert server.requests["POST git-receive-pack"] == 0
+        other.write("out/c", "3")
+        assert await other.run("git-commit", {"path": "out", "message": "c"}) == second
+
     async def test_many_promotions_push_one_branch_at_once(self, outside: Outside, repository: Repository) -> None:
         import asyncio
 
