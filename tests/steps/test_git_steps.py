@@ -93,6 +93,24 @@ class TestClone:
         assert await rebuilt.run("git-clone", config, recorded=recorded) == recorded
         assert (rebuilt.workspace / "src/base/a.yaml").read_text() == "a: 1\n"
 
+    async def test_another_attempt_replaces_what_the_first_left(self, outside: Outside, repository: Repository) -> None:
+        bench = Bench(outside)
+        config = clone(repository, {"path": "src", "branch": "main"}, OUT)
+        first = await bench.run("git-clone", config)
+        bench.write("src/half", "written")
+        (bench.workspace / "out/.git").unlink()
+        assert await bench.run("git-clone", config, repeated=True) == first
+        assert not (bench.workspace / "src/half").exists()
+
+    async def test_other_clones_are_left_alone(self, outside: Outside, repository: Repository) -> None:
+        bench = Bench(outside)
+        await bench.run("git-clone", clone(repository, {"path": "one", "branch": "main"}), alias="first")
+        bench.write("one/mine", "1")
+        await bench.run("git-clone", clone(repository, {"path": "two", "branch": "main"}), alias="second")
+        await bench.run("git-commit", {"path": "one", "message": "m"})
+        assert (bench.workspace / "one/mine").exists()
+        assert not (bench.workspace / "two/mine").exists()
+
     async def test_second_clone_fetches_nothing(
         self, outside: Outside, server: GitServer, repository: Repository
     ) -> None:
