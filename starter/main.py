@@ -14,6 +14,7 @@ import click
 
 from starter.errors import InvalidManifests, TowpathError
 from starter.session import Session
+from workflows.leaving import leave
 
 #: The commands, in the order in which help lists them.
 COMMANDS = (
@@ -108,6 +109,10 @@ def cli(context: click.Context) -> None:
     context.ensure_object(Session)
 
 
-def main() -> None:
+def main() -> NoReturn:
     """The console script."""
-    cli()
+    try:
+        cli()
+    except SystemExit as ended:
+        leave(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
+    leave(0)
