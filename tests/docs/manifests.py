@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from activities.steps.catalog import load_steps
 from activities.steps.check import check_steps
-from model.admission import Existing, validate_set
+from model.admission import Existing, ExistingProject, validate_set
 from model.manifests import load
 from model.problems import Severity
 from model.step_uses import step_uses
 from model.steps import CheckStepsRequest
 
+#: The Project that the documents speak of.
+PROJECT = "guestbook"
+
 
 async def errors_of(text: str, source: str) -> list[str]:
     """What `towpath apply` would refuse in these manifests; references to what isn't there are no errors."""
     load_steps()
+    existing = Existing(projects={PROJECT: ExistingProject()})
     located, problems = load(text, source)
-    problems = [*problems, *validate_set(located, Existing(), "guestbook")]
+    problems = [*problems, *validate_set(located, existing, PROJECT)]
     uses = [use for entry in located for use in step_uses(entry)]
     report = await check_steps(CheckStepsRequest(uses=uses))
     return [str(problem) for problem in problems if problem.severity is Severity.ERROR] + [

@@ -28,7 +28,7 @@ def test_the_tables_are_what_the_program_writes() -> None:
 def test_every_setting_stands_in_a_table() -> None:
     text = (ROOT / PAGE).read_text()
     rows = re.findall(r"^\| `(TOWPATH_\w+)` \|", text, re.MULTILINE)
-    assert sorted(rows) == sorted(_SETTINGS)
+    assert sorted(row for row in rows if row not in _ELSEWHERE) == sorted(_SETTINGS)
 
 
 def test_every_setting_is_described() -> None:
