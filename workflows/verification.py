@@ -325,7 +325,8 @@ class Verification:
         stage = workflow.get_external_workflow_handle(self._request.stage_workflow)
         reason = ""
         for pause in (0, *SIGNAL_PAUSES):
-            await workflow.sleep(pause)
+            if pause:
+                await workflow.sleep(pause)
             try:
                 await stage.signal("verification_finished", finished)
                 return

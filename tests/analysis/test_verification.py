@@ -304,18 +304,6 @@ async def test_abort_does_not_wait_for_a_measurement_in_flight(bench: Bench) -> 
     assert "metricResults" not in run["status"]
 
 
-async def test_abort_and_cancellation_together_keep_the_name(bench: Bench, server: MetricServer) -> None:
-    server.answer("/", {"n": 1})
-    stage = "stage/demo/both"
-    async with bench.worker():
-        told = await bench.environment.client.start_workflow(StageDouble.run, id=stage, task_queue=QUEUE)
-        handle = await bench.start(request_of(metric(server, interval="1h"), stage_workflow=stage))
-        await until(lambda: len(server.asked) == 1)
-        await handle.signal(Verification.abort, "alice")
-        await handle.cancel()
-        assert (await told.result()).message == "Verification aborted by alice"
-
-
 async def test_cancellation_aborts_and_the_stage_is_told(bench: Bench, server: MetricServer) -> None:
     server.answer("/", {"n": 1})
     client = bench.environment.client
