@@ -60,3 +60,13 @@ def test_no_file_names_this_machine() -> None:
         found += [f"{name(path)}: {stranger}" for stranger in strangers if stranger in text]
         found += [f"{name(path)}: {place}" for place in re.findall(r"/wor[k]/(?:rooms|main|shared|venv)\b", text)]
     assert found == []
+
+
+def test_tests_that_documents_name_exist() -> None:
+    missing = []
+    for page in pages():
+        for path, _, test in re.findall(r"`(tests/[\w/]+\.py)(::(\w+))?`", page.read_text()):
+            file = ROOT / path
+            if not file.is_file() or (test and not re.search(rf"def {test}\(", file.read_text())):
+                missing.append(f"{name(page)}: {path}::{test}")
+    assert missing == []
