@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
     WorkflowExecution,
+    WorkflowFailureError,
     WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
@@ -140,6 +142,26 @@ class Calls:
     async def cancel(self, target: Target) -> None:
         async with self.explained(target):
             await self.handle(target).cancel(rpc_timeout=SERVER_TIMEOUT)
+
+    async def closed(self, target: Target, bound: timedelta = UPDATE_TIMEOUT) -> bool:
+        """Waits until the workflow is over, however it ends; False: it still runs after that time."""
+        try:
+            async with asyncio.timeout(bound.total_seconds()), self.explained(target):
+                await self.handle(target).result()
+        except TimeoutError:
+            return False
+        except WorkflowFailureError:
+            return True
+        return True
+
+    async def exists(self, target: Target) -> bool:
+        """Whether there is such a workflow, running or over; asks no worker."""
+        try:
+            async with self.explained(target):
+                await self.handle(target).describe(rpc_timeout=SERVER_TIMEOUT)
+        except NotFound:
+            return False
+        return True
 
     async def running(self, target: Target) -> bool:
         """Whether the workflow runs now; asks no worker."""

@@ -35,7 +35,7 @@ from model.warehouses import AliasRequest, ApproveRequest, Outcome, RefreshReque
 from starter import kinds
 from starter.applying import Applied, apply_manifests
 from starter.archive import Backup, restore_backup, take_backup
-from starter.calls import UPDATE_TIMEOUT, Calls, Start, Target
+from starter.calls import SERVER_TIMEOUT, UPDATE_TIMEOUT, Calls, Start, Target
 from starter.deleting import Deleted, Reference, check_there, delete_resources
 from starter.errors import Ambiguous, InvalidInput, NotFound, Refused, ServerSilent, WorkerSilent
 from starter.files import ManifestFile
@@ -421,13 +421,15 @@ class Towpath:
             details=f"Freight {record.name} ({record.alias}) to all Stages immediately downstream of {stage}"
             f" in Project {project}, asked for by {self.actor or 'nobody in particular'}",
         )
-        return await self._admission(fanout_target(project, name), start)
+        admission = await self._admission(fanout_target(project, name), start)
+        await self._started([promotion_target(project, promotion) for promotion in admission.promotions])
+        return admission
 
     async def candidate(self, project: str, stage: str, warehouse: str) -> FreightRecord:
         """The newest Freight of a Warehouse that is available to a Stage. Raises NotFound."""
         check_name("Warehouse", warehouse)
         shown = await self.get_stage(project, stage)
-        spec = Stage.model_validate({**shown, "status": None} if "status" in shown else shown).spec
+        spec = Stage.model_validate({key: value for key, value in shown.items() if key != "status"}).spec
         records = await self.freight_records(project, [warehouse])
         passing = [line.name for line in await self.stage_lines(project) if line.summary.control_flow]
         now = datetime.now(UTC)
@@ -525,6 +527,14 @@ class Towpath:
             with suppress(NotFound):
                 await self._abort(target, "nobody answered the request")
             raise
+
+    async def _started(self, targets: Sequence[Target]) -> None:
+        """Waits, for a bounded time, until what was promised is there to be seen."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SERVER_TIMEOUT.total_seconds()):
+                for target in targets:
+                    while not await self.calls.exists(target):
+                        await asyncio.sleep(0.05)
 
     async def _known(self, project: str, lines: list[T]) -> list[T]:
         """The lines; where there are none, the Project must at least be there."""

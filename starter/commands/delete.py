@@ -44,10 +44,10 @@ async def command(
     ignore_not_found: bool,
     output: Format,
 ) -> None:
-    """Delete resources: those in files, or of a TYPE and NAME.
+    """Delete resources.
 
-    A Project goes with everything in it. While a promotion runs in one of the Stages, nothing is deleted, unless
-    --force is given.
+    Those in files, or those of a TYPE and NAME. A Project goes with everything in it. While a promotion runs in one of
+    the Stages, nothing is deleted, unless --force is given.
 
     \b
     Examples:

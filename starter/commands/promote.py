@@ -57,9 +57,9 @@ async def command(
     wait: bool,
     output: Format,
 ) -> None:
-    """Promote Freight to a Stage, or to all Stages immediately downstream of one.
+    """Promote Freight to a Stage, or downstream of one.
 
-    Ctrl-C ends the waiting of --wait, not the promotion.
+    Downstream means all Stages immediately downstream. Ctrl-C ends the waiting of --wait, not the promotion.
 
     \b
     Examples:
