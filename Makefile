@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: check test demo bench constraints clean
 
@@ -24,8 +25,14 @@ test: $(BIN)/.ready ## all tests but the slow ones of `make bench`
 demo: $(BIN)/.ready ## the whole way from a new image to production, on this machine
 	$(BIN)/towpath demo
 
-constraints: ## rewrite constraints.txt from pyproject.toml
-	$(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml --output-file constraints.txt
+# Versions and hashes for every platform: of all that developing needs, and of what the image is made of.
+constraints: $(BIN)/uv ## rewrite constraints.txt and constraints-runtime.txt from pyproject.toml; UPGRADE=--upgrade for newer versions
+	$(COMPILE) $(UPGRADE) --group dev --output-file constraints.txt pyproject.toml
+	$(COMPILE) $(UPGRADE) --constraint constraints.txt --no-annotate --output-file constraints-runtime.txt pyproject.toml
+
+$(BIN)/uv:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet "uv>=0.8,<1"
 
 clean:
 	rm -rf $(VENV) build dist

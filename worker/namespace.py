@@ -12,8 +12,10 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, UpdateNa
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from workflows.attributes import ALL
+
 #: By these, runs and entities are found. All of type Keyword.
-SEARCH_ATTRIBUTES = ("TowpathFreight", "TowpathPhase", "TowpathProject", "TowpathStage", "TowpathWarehouse")
+SEARCH_ATTRIBUTES = tuple(key.name for key in ALL)
 #: How long the embedded server keeps closed runs; its own default is a day.
 RETENTION = timedelta(days=90)
 

@@ -19,6 +19,7 @@ from temporalio.runtime import Runtime
 
 from activities.outside import open_outside
 from model.names import CLUSTER
+from model.project_state import ClusterState
 from worker import log
 from worker.catalog import Catalog, everything
 from worker.codec_endpoint import CodecEndpoint
@@ -152,6 +153,7 @@ async def _host(
     if not settings.shard and any(kind.__name__ == "Cluster" for kind in hosted.workflows):
         await client.start_workflow(
             "Cluster",
+            ClusterState(),
             id=CLUSTER,
             task_queue=here.task_queue,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
@@ -170,6 +172,8 @@ async def _host(
             task.cancel()
         await asyncio.gather(failed, *tasks, return_exceptions=True)
         await workers.stop()
+        for close in hosted.closing:
+            await close()
 
     stack.push_async_callback(end)
     logger.info("working on %s, namespace %s, task queue %s", address, client.namespace, here.task_queue)

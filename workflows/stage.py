@@ -184,7 +184,7 @@ class Stage:
             return Outcome(ok=False, message=f"no verification of Stage {self.state.name} is under way")
         handle = workflow.get_external_workflow_handle(running.workflow_id)
         try:
-            await handle.signal("abort", message)
+            await handle.signal("abort", message.actor)
             await handle.cancel()
         except FailureError as error:
             workflow.logger.warning("verification %s can't be reached: %s", running.name, error)
@@ -211,16 +211,11 @@ class Stage:
         if busy and not message.force:
             names = ", ".join(entry.name for entry in busy)
             return Outcome(ok=False, message=f"Stage {self.state.name} is promoted by {names}: abort it or use --force")
-        runs = [(entry.workflow_id, entry.run_id) for entry in busy]
+        reason = AbortRequest(actor=message.actor, reason="its Stage was deleted")
+        for entry in busy:
+            await self._abort(entry.workflow_id, reason)
         if self.state.verifying is not None:
-            runs.append((self.state.verifying.workflow_id, ""))
-        for workflow_id, run_id in runs:
-            try:
-                handle = workflow.get_external_workflow_handle(workflow_id, run_id=run_id or None)
-                await handle.signal("abort", AbortRequest(actor=message.actor, reason="its Stage was deleted"))
-                await handle.cancel()
-            except FailureError as error:
-                workflow.logger.info("%s was over already: %s", workflow_id, error)
+            await self._abort(self.state.verifying.workflow_id, message.actor)
         self.state.retired = True
         self._touch()
         return Outcome(message=f"Stage {self.state.name} is deleted")
@@ -708,6 +703,14 @@ class Stage:
             else:
                 missing.append(str(reference))
         return found, missing
+
+    async def _abort(self, workflow_id: str, message: AbortRequest | str) -> None:
+        handle = workflow.get_external_workflow_handle(workflow_id)
+        try:
+            await handle.signal("abort", message)
+            await handle.cancel()
+        except FailureError as error:
+            workflow.logger.info("%s was over already: %s", workflow_id, error)
 
     def _lost_verification(self, reason: str) -> None:
         assert self.state.verifying is not None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import difflib
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -23,6 +24,19 @@ _TYPES = ("git", "image", "chart")
 DiscoveryLimit = Annotated[
     int, BeforeValidator(lambda value: value if value != 0 else DEFAULT_DISCOVERY_LIMIT), Field(ge=1, le=100)
 ]
+
+
+def _moment(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError("expected a time like 2026-01-31T12:00:00Z") from None
+
+
+#: Read here, because behind the validator of RepoSubscription pydantic no longer knows that it reads JSON.
+Moment = Annotated[Time, BeforeValidator(_moment)]
 
 
 class CommitSelectionStrategy(StrEnum):
@@ -74,7 +88,7 @@ class GitSubscription(Manifest):
     #: Whether clones leave out file contents until they are needed; empty: decided by the worker.
     blobless: bool | None = None
     #: Older commits are no candidates.
-    since: Time | None = None
+    since: Moment | None = None
     discovery_limit: DiscoveryLimit = DEFAULT_DISCOVERY_LIMIT
 
     def allowed_tags(self) -> list[str]:
@@ -148,6 +162,8 @@ class RepoSubscription(Manifest):
             raise ValueError(f"a subscription needs exactly one of git, image and chart (or another type); {found}")
         (key,) = types
         entry = value[key]
+        if key not in _TYPES and (near := difflib.get_close_matches(str(key), _TYPES, n=1)):
+            raise ValueError(f"there is no subscription type {key}; did you mean {near[0]}?")
         if key in _TYPES or not isinstance(entry, dict):
             return value
         generic = entry if key == "subscription" and "subscriptionType" in entry else {**entry, "subscriptionType": key}
