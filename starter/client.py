@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from random import SystemRandom
 from typing import TypeVar
@@ -35,7 +34,7 @@ from model.warehouses import AliasRequest, ApproveRequest, Outcome, RefreshReque
 from starter import kinds
 from starter.applying import Applied, apply_manifests
 from starter.archive import Backup, restore_backup, take_backup
-from starter.calls import SERVER_TIMEOUT, UPDATE_TIMEOUT, Calls, Start, Target
+from starter.calls import UPDATE_TIMEOUT, Calls, Start, Target
 from starter.deleting import Deleted, Reference, check_there, delete_resources
 from starter.errors import Ambiguous, InvalidInput, NotFound, Refused, ServerSilent, WorkerSilent
 from starter.files import ManifestFile
@@ -458,20 +457,33 @@ class Towpath:
         """Aborts a Promotion or a FanOut that is under way; of one that is over nothing changes, and says so."""
         check_name("Project", project)
         check_name("Promotion", name)
-        promotion = promotion_target(project, name)
-        if await self.calls.running(promotion):
-            await self._abort(promotion, reason)
-            return Outcome(message=f"Promotion {name} is being aborted")
-        fanout = fanout_target(project, name)
-        if await self.calls.running(fanout):
-            await self._abort(fanout, reason)
+        promotion, fanout = promotion_target(project, name), fanout_target(project, name)
+        if await self.calls.running(fanout) and await self._abort(fanout, reason):
             return Outcome(message=f"the promotions of {name} are being aborted")
+        under_way = await self.calls.running(promotion) and not await self._is_over(project, name)
+        if under_way and await self._abort(promotion, reason):
+            return Outcome(message=f"Promotion {name} is being aborted")
         view = await self.promotion_view(project, name)
-        return Outcome(message=f"Promotion {name} is over already: {view.phase}")
+        phase = view.phase.value if view.phase else "refused"
+        return Outcome(message=f"Promotion {name} is over already: {phase}")
 
-    async def _abort(self, target: Target, reason: str) -> None:
-        await self.calls.signal(target, "abort", AbortRequest(actor=self.actor, reason=reason))
-        await self.calls.cancel(target)
+    async def _is_over(self, project: str, name: str) -> bool:
+        """Whether its phase is final, though its workflow may take a moment to close."""
+        try:
+            view = await self.promotion_view(project, name)
+        except WorkerSilent:
+            # What is to be aborted may be just what keeps the worker busy.
+            return False
+        return view.phase is not None and view.phase.terminal
+
+    async def _abort(self, target: Target, reason: str) -> bool:
+        """Aborts a run. False: it was over before it heard of it."""
+        try:
+            await self.calls.signal(target, "abort", AbortRequest(actor=self.actor, reason=reason))
+            await self.calls.cancel(target)
+        except NotFound:
+            return False
+        return True
 
     # Verifications
 
@@ -524,17 +536,16 @@ class Towpath:
             return await self.calls.update_with_start(target, start, "admission", Admission, fresh=True)
         except WorkerSilent:
             # Nobody must be surprised, hours later, by a promotion that was reported as not made.
-            with suppress(NotFound):
-                await self._abort(target, "nobody answered the request")
+            await self._abort(target, "nobody answered the request")
             raise
 
     async def _started(self, targets: Sequence[Target]) -> None:
         """Waits, for a bounded time, until what was promised is there to be seen."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(SERVER_TIMEOUT.total_seconds()):
-                for target in targets:
-                    while not await self.calls.exists(target):
-                        await asyncio.sleep(0.05)
+        for target in targets:
+            for _ in range(100):
+                if await self.calls.exists(target):
+                    break
+                await asyncio.sleep(0.05)
 
     async def _known(self, project: str, lines: list[T]) -> list[T]:
         """The lines; where there are none, the Project must at least be there."""

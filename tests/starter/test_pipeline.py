@@ -54,6 +54,11 @@ def test_a_pipeline_is_applied_promoted_and_read(house: Rooms) -> None:
     assert "step step-1 (work): Succeeded" in logs.stdout
     assert f"freight  {freight.name} ({freight.alias})" in logs.stdout
 
+    async def recorded() -> bool:
+        lines = await (await house.connect()).stage_lines(name)
+        return bool(lines[0].summary.freight)
+
+    house.wait(house.house.until(recorded))
     stages = house.run("get", "stages", "-p", name)
     assert [line.split()[0] for line in stages.stdout.splitlines()] == ["NAME", "dev", "prod"]
     assert freight.alias in stages.stdout
