@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 def command() -> None:
     """Run a server and a worker on this machine.
 
-    All that is known is kept in TOWPATH_DATA_DIR (by default ~/.local/share/towpath): after a restart, even a hard one,
-    everything goes on where it was. Free ports are taken where the usual ones are not free. Other calls of `towpath`
-    on this machine find the server by themselves.
+    All that is known is kept in TOWPATH_DATA_DIRECTORY (by default ~/.local/share/towpath): after a restart, even a hard
+    one, everything goes on where it was. Free ports are taken where the usual ones are not free. Other calls of
+    `towpath` on this machine find the server by themselves.
 
     \b
     Examples:
       towpath up
-      TOWPATH_DATA_DIR=/srv/towpath towpath up
+      TOWPATH_DATA_DIRECTORY=/srv/towpath towpath up
     """
     # What a worker is made of takes a second to import, and no other command needs it.
     from worker.process import run_to_the_end, run_up
