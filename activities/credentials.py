@@ -66,10 +66,10 @@ class Credentials(Protocol):
         """
 
     def secret(self, project: str, name: str) -> dict[str, str] | None:
-        """A generic Secret of the Project (`secret()` of expressions), None where there is none."""
+        """Any Secret of the Project (`secret()` of expressions), None where there is none."""
 
     def shared_secret(self, name: str) -> dict[str, str] | None:
-        """A generic Secret of the shared directory."""
+        """A shared Secret, if it is labelled generic (`sharedSecret()`)."""
 
     def secret_key(self, project: str, name: str, key: str) -> str | None:
         """One key of any Secret of the Project (`secretKeyRef`), None where there is none."""
@@ -131,10 +131,11 @@ class DirectoryCredentials:
         return None
 
     def secret(self, project: str, name: str) -> dict[str, str] | None:
-        return self._generic(project, name)
+        return _remembered(self._read(project).secrets.get(name))
 
     def shared_secret(self, name: str) -> dict[str, str] | None:
-        return self._generic(SHARED, name)
+        secret = self._read(SHARED).secrets.get(name)
+        return _remembered(secret) if secret is not None and secret.kind is CredentialKind.GENERIC else None
 
     def secret_key(self, project: str, name: str, key: str) -> str | None:
         secret = self._read(project).secrets.get(name)
@@ -147,14 +148,6 @@ class DirectoryCredentials:
 
     def shared_config_map(self, name: str) -> dict[str, str] | None:
         return self._read(SHARED).config_maps.get(name)
-
-    def _generic(self, directory: str, name: str) -> dict[str, str] | None:
-        secret = self._read(directory).secrets.get(name)
-        if secret is None or secret.kind is not CredentialKind.GENERIC:
-            return None
-        for value in secret.data.values():
-            remember(value)
-        return dict(secret.data)
 
     def _read(self, directory: str) -> _Manifests:
         """All manifests of one directory, by name; of two with one name, the first file's."""
@@ -243,6 +236,10 @@ def _matches(secret: _Secret, kind: CredentialKind, wanted: set[str]) -> bool:
     except re2.error:
         logger.error("Secret %s: its repoURL is not a regular expression (RE2)", secret.name)
         return False
+
+
+def _remembered(secret: _Secret | None) -> dict[str, str] | None:
+    return None if secret is None else {key: remember(value) for key, value in secret.data.items()}
 
 
 def _credential(secret: _Secret) -> Credential:

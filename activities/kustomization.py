@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat
@@ -12,7 +11,8 @@ from pathlib import Path
 
 import yaml
 
-from activities.yaml_documents import InvalidYaml, document, documents
+from activities.yaml_documents import InvalidYaml, document, documents, dump
+from activities.yaml_edit import scalar
 from model.base import Json
 
 #: The names kustomize looks for.
@@ -121,7 +121,7 @@ def set_images(text: str, images: Mapping[str, KustomizeImage]) -> str:
                 return edited
         except InvalidYaml:
             pass  # the edit by lines didn't fit this file: it is written as a whole instead
-    return yaml.safe_dump(expected, sort_keys=False, allow_unicode=True, width=10_000)
+    return dump(expected)
 
 
 def _mapping(text: str) -> dict[str, Json]:
@@ -218,17 +218,6 @@ def _rendered(entry: Mapping[str, Json], column: int) -> list[str]:
         f"{indent}{'  ' if place else '- '}{name}: {scalar(_text(value))}"
         for place, (name, value) in enumerate(entry.items())
     ]
-
-
-_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./@+-]*(?::[A-Za-z0-9_./@+-]+)*|v?\d+\.\d+\.\d+[A-Za-z0-9_.+-]*")
-_WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
-
-
-def scalar(text: str) -> str:
-    """A string as a YAML scalar: plain where every YAML reader takes it for a string, else in double quotes."""
-    if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
-        return text
-    return json.dumps(text, ensure_ascii=False)
 
 
 # Fields of a kustomization, and of the configurations of kustomize's own plugins, that name files or directories.

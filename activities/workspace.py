@@ -16,7 +16,7 @@ from activities.steps.registry import StepFailed
 from model.names import TASK_QUEUE
 
 #: Name of a workspace: a Promotion's name, or its workflow id with other separators. Never a path.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 
 _HOST_ID = ".host-id"
 

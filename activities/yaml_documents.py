@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -47,7 +48,7 @@ def documents(text: str, limit: int = MAX_TEXT) -> Iterator[Json]:
     if len(text) > limit:
         raise InvalidYaml(f"larger than {limit} characters")
     try:
-        _check_bounds(text)
+        check_bounds(text)
         loader = _Loader(text)
         try:
             while loader.check_data():
@@ -61,8 +62,9 @@ def documents(text: str, limit: int = MAX_TEXT) -> Iterator[Json]:
         raise error if isinstance(error, InvalidYaml) else InvalidYaml(str(error)) from error
 
 
-def _check_bounds(text: str) -> None:
-    """Depth and aliases are counted on events: the C loader builds its nodes out of reach."""
+def check_bounds(text: str) -> None:
+    """Raise InvalidYaml for what is nested too deeply or has too many aliases."""
+    # Counted on events: the C loader builds its nodes out of reach.
     depth = aliases = 0
     for event in yaml.parse(text, Loader=_Base):
         if isinstance(event, yaml.CollectionStartEvent):
@@ -83,3 +85,42 @@ def document(text: str, limit: int = MAX_TEXT) -> Json:
     if len(found) > 1:
         raise InvalidYaml("there is more than one document; expected one")
     return found[0] if found else None
+
+
+def with_string_keys(value: Json) -> Json:
+    """YAML's keys as JSON has them: texts."""
+    if isinstance(value, dict):
+        return {_key(key): with_string_keys(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_string_keys(item) for item in value]
+    return value
+
+
+def _key(key: object) -> str:
+    if isinstance(key, bool):
+        return "true" if key else "false"
+    return "null" if key is None else str(key)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes every string that some YAML reader, such as Go's, would take for something else."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+_AMBIGUOUS = re.compile(r"[-+.]?[0-9].*|[-+]?\.(?:inf|nan)|[yn]", re.IGNORECASE | re.DOTALL)
+_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9][A-Za-z0-9_.+-]*")
+
+
+def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    style = '"' if _AMBIGUOUS.fullmatch(text) and not _VERSION.fullmatch(text) else "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def dump(value: Json) -> str:
+    """Plain data as YAML, keys in the order they have."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000)

@@ -128,7 +128,7 @@ class Duration:
             return self
         sign = -1 if self.nanoseconds < 0 else 1
         whole, rest = divmod(abs(self.nanoseconds), size)
-        return Duration(sign * size * (whole + (2 * rest >= size)))
+        return Duration(sign * min(size * (whole + (2 * rest >= size)), 2**63 - 1))
 
 
 def _decimal(number: int, unit: int) -> str:
@@ -218,7 +218,7 @@ class Date:
         (year, month, day), (hour, minute, second), (offset, name) = self.civil(), self.clock(), self.offset()
         fraction = f".{self.fraction:09d}".rstrip("0") if self.fraction else ""
         east = f"{'-' if offset < 0 else '+'}{abs(offset) // 3600:02d}{abs(offset) // 60 % 60:02d}"
-        return f"{year:04d}-{month:02d}-{day:02d} {hour:02d}:{minute:02d}:{second:02d}{fraction} {east} {name}"
+        return f"{year:04d}-{month:02d}-{day:02d} {hour:02d}:{minute:02d}:{second:02d}{fraction} {east} {name or east}"
 
 
 def local_date(days: int, second: int, fraction: int, where: Zone) -> Date:

@@ -124,7 +124,7 @@ def format_date(date: Date, layout: str) -> str:
                 out.append("pm" if hour >= 12 else "am")
             case "MST":
                 offset, name = date.offset()
-                out.append(name or _offset_text("-07" if offset % 3600 == 0 else "-0700", offset))
+                out.append(name or _offset_text("-0700", offset))
             case _ if text[0] in ".,":
                 digits = f"{date.fraction:09d}"[: len(text) - 1].ljust(len(text) - 1, "0")
                 if text[1] == "9":
@@ -166,7 +166,7 @@ _NUMBERS: Final = {
     "2": r"\d{1,2}",
     "002": r"\d{3}",
     "__2": r" {0,2}\d{1,3}",
-    "15": r"\d{2}",
+    "15": r"\d{1,2}",
     "03": r"\d{2}",
     "3": r"\d{1,2}",
     "04": r"\d{2}",
@@ -237,11 +237,7 @@ def _element(parsed: _Parsed, element: str, text: str, position: int) -> int:
             parsed.minute = number
         case _:
             parsed.second = number
-    end = match.end()
-    if element in ("05", "5") and re.match(r"[.,]\d", text[end : end + 2], re.ASCII):
-        # A fraction is read after the seconds even where the layout has none.
-        parsed.fraction, end = _digits(text, end)
-    return end
+    return match.end()
 
 
 def _digits(text: str, position: int) -> tuple[int, int]:
@@ -255,9 +251,6 @@ def _fraction(parsed: _Parsed, element: str, text: str, position: int) -> int:
     if element[1] == "9":
         if position < len(text) and text[position] in ".,":
             parsed.fraction, position = _digits(text, position)
-        return position
-    if text[position - 1 : position].isdigit() and text[position : position + 1] not in (".", ","):
-        # The seconds have taken it already.
         return position
     part = text[position : position + len(element)]
     parsed.fraction, _ = _digits(part, 0)
@@ -327,16 +320,35 @@ def _parse(layout: str, text: str, where: Zone) -> Date:
         raise _Mismatch
     parsed = _Parsed()
     position = 0
-    for is_element, piece in _pieces(layout):
-        if is_element:
-            position = _element(parsed, piece, text, position)
-        elif text.startswith(piece, position):
-            position += len(piece)
-        else:
-            raise _Mismatch
+    pieces = _pieces(layout)
+    elements = [piece for is_element, piece in pieces if is_element]
+    for is_element, piece in pieces:
+        if not is_element:
+            position = _skip(text, position, piece)
+            continue
+        position = _element(parsed, piece, text, position)
+        elements.pop(0)
+        fraction_follows = bool(elements) and elements[0][0] in ".,"
+        if piece in ("05", "5") and not fraction_follows and _FRACTION.match(text, position):
+            # A fraction is read after the seconds even where the layout has none.
+            parsed.fraction, position = _digits(text, position)
     if position != len(text):
         raise _Mismatch
     return _date(parsed, where)
+
+
+def _skip(text: str, position: int, wanted: str) -> int:
+    """The position after text between elements; blanks match any number of blanks. Raises _Mismatch."""
+    for part in re.findall(r" +|[^ ]+", wanted):
+        if part[0] == " ":
+            if text[position : position + 1] not in ("", " "):
+                raise _Mismatch
+            position = len(text) - len(text[position:].lstrip(" "))
+        elif text.startswith(part, position):
+            position += len(part)
+        else:
+            raise _Mismatch
+    return position
 
 
 def _date(parsed: _Parsed, where: Zone) -> Date:
@@ -375,4 +387,5 @@ def _named(name: str, days: int, second: int, fraction: int, where: Zone) -> Dat
     if local.offset()[1] == name:
         return local
     hours = name[3:] if name.startswith("GMT") and len(name) > 3 else ""
-    return local_date(days, second, fraction, Zone(name, int(hours) * 3600 if hours else 0))
+    # The clock's time is taken for UTC then, even where the abbreviation has an offset.
+    return local_date(days, second, fraction, UTC_ZONE).within(Zone(name, int(hours) * 3600 if hours else 0))

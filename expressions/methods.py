@@ -46,7 +46,7 @@ DATE_METHODS: Final[dict[str, Method]] = {
     "Unix": Method(lambda date: date.nanoseconds // SECOND),
     "UnixMilli": Method(lambda date: date.nanoseconds // 1_000_000),
     "UnixMicro": Method(lambda date: date.nanoseconds // 1000),
-    "UnixNano": Method(lambda date: date.nanoseconds),
+    "UnixNano": Method(lambda date: ((date.nanoseconds + 2**63) & (2**64 - 1)) - 2**63),
     "IsZero": Method(lambda date: date.nanoseconds == YEAR_ONE * SECOND),
     "UTC": Method(lambda date: date.within(UTC_ZONE)),
     "Local": Method(lambda date: date.within(UTC_ZONE)),

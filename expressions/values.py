@@ -97,7 +97,7 @@ _TYPES: Final[dict[type, str]] = {
     Function: "func",
     Date: "time.Time",
     Duration: "time.Duration",
-    Zone: "*time.Location",
+    Zone: "time.Location",
 }
 
 
@@ -241,12 +241,13 @@ def subtract(left: Value, right: Value, budget: Budget) -> Value:
 def multiply(left: Value, right: Value, budget: Budget) -> Value:
     if _small(left, right):
         return wrap(int(left) * int(right))
-    if isinstance(left, Duration) and is_number(right):
-        return Duration(wrap(left.nanoseconds * to_int(right)))
-    if isinstance(right, Duration) and is_number(left):
-        return Duration(wrap(right.nanoseconds * to_int(left)))
-    one, other = _floats("*", left, right)
-    return one * other
+    for one, other in ((left, right), (right, left)):
+        if isinstance(one, Duration) and is_number(other):
+            # With a float it is a number of nanoseconds, as in Go's expr.
+            product = one.nanoseconds * other
+            return product if isinstance(product, float) else Duration(wrap(product))
+    first, second = _floats("*", left, right)
+    return first * second
 
 
 def divide(left: Value, right: Value, budget: Budget) -> Value:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import math
 import re
@@ -17,7 +16,10 @@ from expressions.layouts import format_date
 from expressions.limits import MAX_VALUE_DEPTH, Budget
 from expressions.values import Record, Value, type_name
 
-_INDENT: Final = "    "
+_INDENT: Final = 4
+#: Bytes of the longest key that stands before its colon on one line.
+_MAX_KEY: Final = 128
+_BREAK: Final = re.compile("[\n\r\x85\u2028\u2029]")
 #: Plain texts that YAML would read as something else: these are put into double quotes.
 _OTHER: Final = re.compile(
     r"~|null|Null|NULL|true|True|TRUE|false|False|FALSE|[+-]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)|<<"
@@ -40,18 +42,23 @@ _ESCAPES: Final = {
     '"': '\\"',
     "\\": "\\\\",
     "\x85": "\\N",
-    "\xa0": "\\_",
     "\u2028": "\\L",
     "\u2029": "\\P",
 }
-_SPECIAL: Final = re.compile('[\x00-\x1f\x7f-\xa0"\\\\\u2028\u2029\ud800-\udfff\ufeff]')
+_SPECIAL: Final = re.compile('[\x00-\x1f\x7f-\x9f"\\\\\u2028\u2029\ud800-\udfff\ufeff\U00010000-\U0010ffff]')
+_HARMLESS: Final = re.compile(r'[\n\t"\\]')
 
 
 def to_yaml(value: Value, budget: Budget) -> str:
     """The value as a YAML document, ending with a newline. Raises Fault for what YAML can't hold."""
     out: list[str] = []
-    _block(value, budget, out, "", 0)
+    _block(value, budget, out, 0, 0, in_sequence=False)
     return "".join(out)
+
+
+def _aligned(column: int, *, in_sequence: bool) -> int:
+    """The column of what is nested: after the dash of a sequence, else the next multiple of four."""
+    return column + 2 if in_sequence else column // _INDENT * _INDENT + _INDENT
 
 
 def _paid(budget: Budget, text: str) -> str:
@@ -59,38 +66,51 @@ def _paid(budget: Budget, text: str) -> str:
     return text
 
 
-def _block(value: Value, budget: Budget, out: list[str], indent: str, depth: int) -> None:
-    """The value from the beginning of a line on, the indentation of its first line already written."""
+def _opened(value: Value) -> Value:
+    """What a record or bytes are made of: bytes are a sequence of numbers here."""
+    if isinstance(value, Record):
+        return value.shown
+    return list(value) if isinstance(value, bytes) else value
+
+
+def _block(value: Value, budget: Budget, out: list[str], column: int, depth: int, *, in_sequence: bool) -> None:
+    """The value from its column on; its first line is indented already."""
     if depth > MAX_VALUE_DEPTH:
         raise Fault(f"a value is nested deeper than {MAX_VALUE_DEPTH} levels")
     budget.spend(1)
-    if isinstance(value, Record):
-        value = value.shown
+    value = _opened(value)
     if isinstance(value, dict) and value:
-        _map(value, budget, out, indent, depth)
+        inner = _aligned(column, in_sequence=True) if in_sequence else column
+        _map(value, budget, out, inner, depth)
     elif isinstance(value, list) and value:
-        _sequence(value, budget, out, indent, depth)
+        inner = _aligned(column, in_sequence=True) if in_sequence else column
+        _sequence(value, budget, out, inner, depth)
     else:
-        out.append(_paid(budget, _scalar(value, indent) + "\n"))
+        nested = _aligned(column, in_sequence=in_sequence) if in_sequence or depth else _INDENT
+        out.append(_paid(budget, _scalar(value, nested) + "\n"))
 
 
-def _map(value: dict[Value, Value], budget: Budget, out: list[str], indent: str, depth: int) -> None:
+def _map(value: dict[Value, Value], budget: Budget, out: list[str], column: int, depth: int) -> None:
+    indent = " " * column
+    nested = _aligned(column, in_sequence=False)
     pairs = sorted(((key_text(key), item) for key, item in value.items()), key=lambda pair: _natural(pair[0]))
     for index, (key, item) in enumerate(pairs):
-        out.append(_paid(budget, f"{indent if index else ''}{_text(key, indent, as_key=True)}:"))
-        if isinstance(item, Record):
-            item = item.shown
+        # A key of several lines, or a long one, is written out with a question mark.
+        simple = len(key.encode("utf-8", "replace")) <= _MAX_KEY and not _BREAK.search(key)
+        written = f"{_text(key, nested)}:" if simple else f"? {_text(key, nested)}\n{indent}:"
+        out.append(_paid(budget, f"{indent if index else ''}{written}"))
+        item = _opened(item)
         if isinstance(item, dict | list) and item:
-            out.append(_paid(budget, f"\n{indent}{_INDENT}"))
-            _block(item, budget, out, indent + _INDENT, depth + 1)
+            out.append(_paid(budget, "\n" + " " * nested))
+            _block(item, budget, out, nested, depth + 1, in_sequence=False)
         else:
-            out.append(_paid(budget, f" {_scalar(item, indent)}\n"))
+            out.append(_paid(budget, f" {_scalar(item, nested)}\n"))
 
 
-def _sequence(value: list[Value], budget: Budget, out: list[str], indent: str, depth: int) -> None:
+def _sequence(value: list[Value], budget: Budget, out: list[str], column: int, depth: int) -> None:
     for index, item in enumerate(value):
-        out.append(_paid(budget, f"{indent if index else ''}- "))
-        _block(item, budget, out, indent + "  ", depth + 1)
+        out.append(_paid(budget, f"{' ' * column if index else ''}- "))
+        _block(item, budget, out, column, depth + 1, in_sequence=True)
 
 
 _DIGITS: Final = re.compile(r"(\d+)")
@@ -108,13 +128,13 @@ def _natural(key: str) -> list[tuple[int, int, str]]:
     return parts
 
 
-def _scalar(value: Value, indent: str) -> str:
+def _scalar(value: Value, column: int) -> str:
     if value is None:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return _text(str(value), indent)
+        return _text(str(value), column)
     if isinstance(value, int):
         return str(int(value))
     if isinstance(value, float):
@@ -123,8 +143,6 @@ def _scalar(value: Value, indent: str) -> str:
         return "[]"
     if isinstance(value, dict):
         return "{}"
-    if isinstance(value, bytes):
-        return "[" + ", ".join(map(str, value)) + "]" if not value else f"!!binary {base64.b64encode(value).decode()}"
     if isinstance(value, Date):
         return format_date(value, "2006-01-02T15:04:05.999999999Z07:00")
     if isinstance(value, Duration):
@@ -140,9 +158,10 @@ def _float(value: float) -> str:
     return shortest(value, lowest=-4, highest=6, exponent_digits=2)
 
 
-def _text(text: str, indent: str, *, as_key: bool = False) -> str:
-    if "\n" in text and not as_key and _may_be_literal(text):
-        return _literal(text, indent)
+def _text(text: str, column: int) -> str:
+    """A string; `column` is where the lines of a block literal begin."""
+    if "\n" in text and _may_be_literal(text):
+        return _literal(text, column)
     if not text or _OTHER.fullmatch(text) or "\n" in text or _SPECIAL.search(text.replace('"', "").replace("\\", "")):
         return _double_quoted(text)
     if _plain(text):
@@ -156,20 +175,16 @@ def _plain(text: str) -> bool:
 
 
 def _may_be_literal(text: str) -> bool:
-    """A block literal can't begin with blanks before a line end or hold what has to be escaped."""
-    lines = text.split("\n")
-    return not (
-        _SPECIAL.search(re.sub(r'[\n\t"\\]', "", text)) or any(line.endswith(" ") for line in lines[:-1])
-    ) and bool(text.strip("\n "))
+    """A block literal can't hold blanks before a line's end, or what has to be escaped."""
+    return not (" \n" in text or text.endswith(" ") or _SPECIAL.search(_HARMLESS.sub("", text)))
 
 
-def _literal(text: str, indent: str) -> str:
-    hint = "4" if text[:1] in (" ", "\n") else ""
+def _literal(text: str, column: int) -> str:
+    hint = str(_INDENT) if text[0] in " \n" else ""
     chomp = "" if text.endswith("\n") else "-"
-    if text.endswith("\n\n"):
+    if text.endswith("\n\n") or text == "\n":
         chomp = "+"
-    body = text.removesuffix("\n")
-    lines = [f"{indent}{_INDENT}{line}" if line else "" for line in body.split("\n")]
+    lines = [" " * column + line if line else "" for line in text.removesuffix("\n").split("\n")]
     return f"|{hint}{chomp}\n" + "\n".join(lines)
 
 
@@ -181,6 +196,8 @@ def _escape(match: re.Match[str]) -> str:
     code = ord(character)
     if 0xD800 <= code <= 0xDFFF:
         return "\ufffd"
+    if code > 0xFFFF:
+        return f"\\U{code:08X}"
     return f"\\x{code:02X}" if code < 0x100 else f"\\u{code:04X}"
 
 

@@ -4,11 +4,42 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from model.analysis import Measurement
+from model.analysis import AnalysisRunStatus, Measurement
 from model.arguments import Argument
 from model.base import Json, Message, Time
 from model.metrics import MetricSchedule
 from model.references import ExpressionVariable, FreightCollection, RequestedOrigin, VerificationPhase
+
+
+class PreparedAnalysis(Message):
+    """What `prepare-analysis` returns: a run that can be measured, or the reason why it can't."""
+
+    #: Not empty: the run ends in Error with this message.
+    error: str = ""
+    #: In the order of `metrics`.
+    schedules: list[MetricSchedule] = Field(default_factory=list)
+    #: Metrics as written, arguments not filled in.
+    metrics: list[dict[str, Json]] = Field(default_factory=list)
+    args: list[Argument] = Field(default_factory=list)
+    dry_run: list[dict[str, Json]] = Field(default_factory=list)
+    measurement_retention: list[dict[str, Json]] = Field(default_factory=list)
+    #: Sentences for the user, such as "argument x is declared by no template".
+    warnings: list[str] = Field(default_factory=list)
+
+
+class VerificationState(Message):
+    """What a Verification knows so far: all that it carries through continue-as-new."""
+
+    prepared: PreparedAnalysis | None = None
+    status: AnalysisRunStatus = Field(default_factory=AnalysisRunStatus)
+    #: Somebody asked for the abort, or cancelled the workflow.
+    aborted: bool = False
+    #: Who asked for it, as far as known.
+    aborted_by: str = ""
+    #: The first run of the chain: what the Stage knows this verification by.
+    run_id: str = ""
+    #: What could not be done, in sentences for people.
+    notes: list[str] = Field(default_factory=list)
 
 
 class VerificationRequest(Message):
@@ -40,6 +71,8 @@ class VerificationRequest(Message):
     actor: str = ""
     #: Id of the Stage's workflow, which is told by the signal `verification_finished`; empty: nobody is told.
     stage_workflow: str = ""
+    #: Set by the Verification itself, when it continues as new.
+    state: VerificationState | None = None
 
 
 class VerificationFinished(Message):
@@ -52,22 +85,6 @@ class VerificationFinished(Message):
     message: str = ""
     started_at: Time | None = None
     finished_at: Time | None = None
-
-
-class PreparedAnalysis(Message):
-    """What `prepare-analysis` returns: a run that can be measured, or the reason why it can't."""
-
-    #: Not empty: the run ends in Error with this message.
-    error: str = ""
-    #: In the order of `metrics`.
-    schedules: list[MetricSchedule] = Field(default_factory=list)
-    #: Metrics as written, arguments not filled in.
-    metrics: list[dict[str, Json]] = Field(default_factory=list)
-    args: list[Argument] = Field(default_factory=list)
-    dry_run: list[dict[str, Json]] = Field(default_factory=list)
-    measurement_retention: list[dict[str, Json]] = Field(default_factory=list)
-    #: Sentences for the user, such as "argument x is declared by no template".
-    warnings: list[str] = Field(default_factory=list)
 
 
 class ArgumentContext(Message):

@@ -10,19 +10,21 @@ from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import FailureError
+from temporalio.exceptions import FailureError, is_cancelled_exception
 from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
-from model.discovery import (
-    WATCH,
-    DiscoveryReport,
-    DiscoveryRequest,
-    WatchingNotice,
-    WatchRequest,
-    next_start,
-    schedule_offset,
-)
-from model.names import discovery_id, task_queue
+with workflow.unsafe.imports_passed_through():
+    from model.discovery import (
+        WATCH,
+        DiscoveryReport,
+        DiscoveryRequest,
+        WatchingNotice,
+        WatchRequest,
+        next_start,
+        schedule_offset,
+    )
+    from model.names import discovery_id, task_queue
+    from workflows.tempo import history_is_long
 
 #: One look, with a first fetch of a large repository in it.
 LOOK_TIMEOUT = timedelta(minutes=15)
@@ -30,8 +32,6 @@ LOOK_TIMEOUT = timedelta(minutes=15)
 HEARTBEAT_TIMEOUT = timedelta(seconds=15)
 #: A run ends this long before the Schedule starts the next.
 MARGIN = timedelta(seconds=2)
-#: Events after which it continues as new.
-MAX_EVENTS = 1000
 #: Pause after the activity failed in a way that it never should.
 FAULT_PAUSE = timedelta(minutes=1)
 
@@ -47,7 +47,7 @@ class Discovery:
         #: Tokens of those who asked for a look and wait for the answer.
         self._tokens: list[str] = []
         self._rest = timedelta(0)
-        #: Counts what makes the running look outdated.
+        #: Counts changes of what is watched.
         self._changes = 0
         self._orphaned = False
         self._told = ""
@@ -57,14 +57,13 @@ class Discovery:
         """Look now, whatever the interval. The report that answers it carries the token."""
         if token not in self._tokens:
             self._tokens.append(token)
-        self._wake()
 
     @workflow.signal
     def reconfigure(self, request: DiscoveryRequest) -> None:
         """The Warehouse's spec has changed: watch by the new one from now. An older generation is ignored."""
         if request.generation >= self._request.generation:
             self._request = request
-            self._wake()
+            self._changes += 1
 
     @workflow.run
     async def run(self, request: DiscoveryRequest) -> str:
@@ -82,19 +81,21 @@ class Discovery:
         while not self._orphaned:
             if not await self._watch():
                 break
-            if workflow.info().get_current_history_length() > MAX_EVENTS:
+            if history_is_long() and not self._tokens:
                 workflow.continue_as_new(self._request.model_copy(update={"known": self._known}))
         return self._known
 
     async def _watch(self) -> bool:
         """Watch until something is reported, or a signal changes what is wanted. False: the time is over."""
         changes = self._changes
+        # A look that somebody asked for ends by itself, soon; who asks meanwhile gets the next one.
+        asked = bool(self._tokens)
         look = self._start()
         deadline = self._deadline()
         while True:
             try:
                 await workflow.wait_condition(
-                    lambda: look.done() or self._changes != changes,
+                    lambda: look.done() or self._changes != changes or bool(self._tokens and not asked),
                     timeout=max(deadline - workflow.now(), timedelta(0)),
                     timeout_summary="until the Schedule starts the next run",
                 )
@@ -173,11 +174,10 @@ class Discovery:
         try:
             await warehouse.signal(signal, message)
         except FailureError as error:
+            if is_cancelled_exception(error):
+                raise
             workflow.logger.info("the Warehouse can't be told, so nothing is watched any more: %s", error)
             self._orphaned = True
-
-    def _wake(self) -> None:
-        self._changes += 1
 
     def _deadline(self) -> datetime:
         """Just before the Schedule starts the next run; where that is too near, before the one after it."""

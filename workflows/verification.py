@@ -15,11 +15,8 @@ from temporalio.common import RetryPolicy, SearchAttributeKey
 from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from pydantic import Field
-
     from model.analysis import (
         ERROR_RETRY_INTERVAL,
-        AnalysisRunStatus,
         Measurement,
         MetricResult,
         assess_run,
@@ -28,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
         record_measurement,
         trim_measurements,
     )
-    from model.base import Json, Message, format_time
+    from model.base import Json, format_time
     from model.metrics import MetricSchedule
     from model.names import promotion_id, stage_id
     from model.references import VerificationPhase
@@ -39,6 +36,7 @@ with workflow.unsafe.imports_passed_through():
         PreparedAnalysis,
         VerificationFinished,
         VerificationRequest,
+        VerificationState,
     )
 
 PHASE = SearchAttributeKey.for_keyword("TowpathPhase")
@@ -58,29 +56,14 @@ SIGNAL_PAUSES = (1, 5, 30)
 MAX_CELL = 80
 
 
-class VerificationState(Message):
-    """All that a run carries through continue-as-new."""
-
-    prepared: PreparedAnalysis | None = None
-    status: AnalysisRunStatus = Field(default_factory=AnalysisRunStatus)
-    #: Somebody asked for the abort, or cancelled the workflow.
-    aborted: bool = False
-    #: Who asked for it, as far as known.
-    aborted_by: str = ""
-    #: The first run of the chain: what the Stage knows this verification by.
-    run_id: str = ""
-    #: What could not be done, in sentences for people.
-    notes: list[str] = Field(default_factory=list)
-
-
 @workflow.defn(name="Verification")
 class Verification:
     """Runs one AnalysisRun to its end and tells the Stage."""
 
     @workflow.init
-    def __init__(self, request: VerificationRequest, state: VerificationState | None = None) -> None:
+    def __init__(self, request: VerificationRequest) -> None:
         self._request = request
-        self._state = state or VerificationState()
+        self._state = request.state or VerificationState()
         self._prepared = self._state.prepared or PreparedAnalysis()
         self._status = self._state.status
         #: The history is long: no new measurement in this run.
@@ -124,7 +107,7 @@ class Verification:
         }
 
     @workflow.run
-    async def run(self, request: VerificationRequest, state: VerificationState | None = None) -> VerificationFinished:
+    async def run(self, request: VerificationRequest) -> VerificationFinished:
         status = self._status
         if status.started_at is None:
             status.started_at = workflow.now()
@@ -133,7 +116,7 @@ class Verification:
         cancelled = await self._run_analysis()
         if not (self._over or self._state.aborted):
             await workflow.wait_condition(workflow.all_handlers_finished)
-            workflow.continue_as_new(args=[request, self._state])
+            workflow.continue_as_new(request.model_copy(update={"state": self._state}))
         # Once it comes to the end, nothing may keep that from being told.
         finished = await asyncio.shield(asyncio.create_task(self._finish()))
         if cancelled:

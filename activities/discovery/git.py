@@ -5,6 +5,7 @@ The branch's head is compared first: where it has not moved, nothing is fetched.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -41,7 +42,7 @@ async def find_commits(subscription: RepoSubscription, look: Look) -> GitDiscove
         raise LookFailed("this is no Git subscription")
     _refuse_unsupported(git)
     try:
-        remote = _remote(git, look)
+        remote = await asyncio.to_thread(_remote, git, look)
         async with look.asking(_host(git.repo_url)):
             commits = await _commits(git, remote, look)
     except (GitError, CredentialUnsupported) as error:

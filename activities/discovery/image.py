@@ -6,6 +6,7 @@ its digest is asked for again. So an unchanged list of tags costs one request.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from datetime import datetime
 
@@ -60,9 +61,8 @@ async def find_images(subscription: RepoSubscription, look: Look) -> ImageDiscov
         if value:
             look.warn(f"image {image.repo_url}: {field} is gone from Kargo since 1.11, use {instead} instead")
     try:
-        repository = look.registries.repository(
-            image.repo_url, _login(image, look), verify=not image.insecure_skip_tls_verify
-        )
+        login = await asyncio.to_thread(_login, image, look)
+        repository = look.registries.repository(image.repo_url, login, verify=not image.insecure_skip_tls_verify)
         async with look.asking(repository.address.host):
             references = await _references(image, repository, look)
     except RegistryError as error:

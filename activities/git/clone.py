@@ -103,11 +103,11 @@ class Clone:
         self, path: Path, commit: str, *, branch: str | None, sparse: list[str], remote: Remote
     ) -> Worktree:
         """A worktree at `path` with this commit checked out, on `branch`, or detached where None."""
-        where = ["-B", branch] if branch else ["--detach"]
+        where = ["--no-track", "-B", branch] if branch else ["--detach"]
         late = ["--no-checkout"] if sparse else []
         lazily = remote if self.blobless else None
         await self.git.command.run(
-            "worktree", "add", "--quiet", "--no-track", *late, *where, "--", str(path), commit,
+            "worktree", "add", "--quiet", *late, *where, "--", str(path), commit,
             git_dir=self.path, remote=lazily,
         )  # fmt: skip
         tree = Worktree.at(self.git, self.path.parent.parent / "files", path)

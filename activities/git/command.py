@@ -1,4 +1,4 @@
-"""Runs Git in an environment of its own: only the operator's configuration, no hooks, no prompts, no visible secrets."""
+"""Runs Git in an environment of its own: no configuration but the operator's, no hooks, no prompts, no open secrets."""
 
 from __future__ import annotations
 

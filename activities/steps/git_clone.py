@@ -66,9 +66,7 @@ class GitCloneConfig(StepConfig):
             raise ValueError("two checkouts have the same path")
         branches = [checkout.branch for checkout in self.checkout if checkout.branch]
         if len(branches) != len(set(branches)):
-            raise ValueError(
-                "two checkouts have the same branch: Git checks it out once; use commit for one"
-            )
+            raise ValueError("two checkouts have the same branch: Git checks it out once; use commit for one")
         return self
 
 

@@ -19,7 +19,6 @@ from datetime import timedelta
 from typing import Any
 
 import pydantic_core
-from expressions.environment import evaluate_condition, evaluate_config, step_environment
 from pydantic import BaseModel
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
@@ -31,6 +30,7 @@ from activities.outside import Outside
 from activities.steps.check import problems_of
 from activities.steps.data import WorkerData
 from activities.steps.registry import NotYet, Step, StepConfig, StepContext, StepErrored, StepFailed, StepSkipped
+from expressions.environment import evaluate_condition, evaluate_config, step_environment
 from model.base import Json
 from model.steps import (
     ERRORED,

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -62,7 +63,7 @@ class GitServer:
         if self._made:
             shutil.rmtree(self.root, ignore_errors=True)
 
-    def repository(self, name: str, files: dict[str, str] | None = None, *, branch: str = "main") -> Repository:
+    def repository(self, name: str, files: Mapping[str, str] | None = None, *, branch: str = "main") -> Repository:
         """A new repository at `<url>/<name>.git`; with files, one commit on its default branch holds them."""
         path = self.root / f"{name}.git"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +86,9 @@ class Repository:
         """Run Git in the bare repository, and return what it prints."""
         return _git(*args, cwd=self.path, stdin=stdin)
 
-    def commit(self, files: dict[str, str | None], message: str, *, branch: str = "main", orphan: bool = False) -> str:
+    def commit(
+        self, files: Mapping[str, str | None], message: str, *, branch: str = "main", orphan: bool = False
+    ) -> str:
         """Add a commit to a branch that writes these files (None deletes one), and return its id."""
         ref = f"refs/heads/{branch}"
         parent = "" if orphan else self.head(branch) or ""

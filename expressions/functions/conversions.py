@@ -7,7 +7,7 @@ import binascii
 import math
 import re
 
-from expressions.dates import NamedNumber
+from expressions.dates import Duration, NamedNumber
 from expressions.errors import Fault
 from expressions.functions.builtin import builtin, text_argument
 from expressions.json_text import from_json, key_text, shortest, to_json
@@ -31,6 +31,8 @@ def int_(budget: Budget, value: Value) -> int:
         if len(value) <= 20 and _INTEGER.fullmatch(value) and -(2**63) <= int(value) < 2**63:
             return int(value)
         raise Fault("invalid operation: int(): the string is not a whole number")
+    if isinstance(value, Duration):
+        return value.nanoseconds
     raise Fault(f"invalid operation: int({type_name(value)})")
 
 

@@ -10,8 +10,8 @@ import pytest
 from activities.discovery.watch import Watcher, open_watcher
 from activities.outside import open_outside
 from activities.settings import ActivitySettings
+from examples.world.git_server import GitServer
 from examples.world.registry import Registry
-from tests.discovery.git_host import GitHost
 
 
 @pytest.fixture
@@ -21,9 +21,9 @@ def registry() -> Iterator[Registry]:
 
 
 @pytest.fixture
-def git_host(tmp_path: Path) -> Iterator[GitHost]:
-    with GitHost(tmp_path / "repositories") as host:
-        yield host
+def git_server() -> Iterator[GitServer]:
+    with GitServer() as server:
+        yield server
 
 
 @pytest.fixture

@@ -26,7 +26,8 @@ class DockerRegistry:
             self.host = f"127.0.0.1:{free.getsockname()[1]}"
         self._config = directory / "registry.yaml"
         self._config.write_text(
-            f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {directory / 'storage'}}}}}\n"
+            "version: 0.1\nlog: {level: error}\n"
+            f"storage: {{filesystem: {{rootdirectory: {directory / 'storage'}}}}}\n"
             f"http: {{addr: '{self.host}'}}\n"
         )
         self._images = Registry()

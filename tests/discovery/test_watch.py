@@ -11,10 +11,11 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.discovery.backoff import Backoff
 from activities.discovery.watch import Watcher
+from examples.world.git_server import GitServer, Repository
 from examples.world.registry import Fault, Registry
 from model.discovery import DiscoveryReport, WatchRequest
 from model.steps import NOT_YET
-from tests.discovery.git_host import GitHost, commit
+from tests.discovery.commits import commit
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -67,13 +68,24 @@ def image(registry: Registry) -> dict[str, Any]:
 
 
 @pytest.fixture
-def git(git_host: GitHost) -> dict[str, Any]:
-    commit(git_host.create("guestbook"), "Say hello")
-    return {"git": {"repoURL": git_host.url("guestbook")}}
+def repository(git_server: GitServer) -> Repository:
+    repository = git_server.repository("guestbook")
+    commit(repository, "Say hello")
+    return repository
+
+
+@pytest.fixture
+def git(repository: Repository) -> dict[str, Any]:
+    return {"git": {"repoURL": repository.url}}
 
 
 async def test_first_look_reports_what_there_is_in_kargos_shape(
-    watcher: Watcher, clock: Clock, image: dict[str, Any], git: dict[str, Any], registry: Registry, git_host: GitHost
+    watcher: Watcher,
+    clock: Clock,
+    image: dict[str, Any],
+    git: dict[str, Any],
+    registry: Registry,
+    repository: Repository,
 ) -> None:
     report = await look(watcher, request(image, git))
 
@@ -84,7 +96,7 @@ async def test_first_look_reports_what_there_is_in_kargos_shape(
         "discoveredAt": "2026-06-01T12:00:00Z",
         "git": [
             {
-                "repoURL": git_host.url("guestbook"),
+                "repoURL": repository.url,
                 "commits": [
                     {
                         "id": report.artifacts.git[0].commits[0].id,
@@ -120,32 +132,42 @@ async def test_first_look_reports_what_there_is_in_kargos_shape(
 
 
 async def test_unchanged_look_costs_one_ls_remote_and_one_listing_of_tags(
-    watcher: Watcher, clock: Clock, image: dict[str, Any], git: dict[str, Any], registry: Registry, git_host: GitHost
+    watcher: Watcher,
+    clock: Clock,
+    image: dict[str, Any],
+    git: dict[str, Any],
+    registry: Registry,
+    git_server: GitServer,
 ) -> None:
     known = (await look(watcher, request(image, git))).observed
     registry.forget()
-    git_host.requests.clear()
+    git_server.requests.clear()
 
     benign = await nothing_new(watcher, request(image, git, known=known, interval=timedelta(minutes=7)))
 
     assert benign.next_retry_delay == timedelta(minutes=7)
     assert [found.kind for found in registry.requests] == ["tags"]
-    assert git_host.listings() == 1
-    assert git_host.transfers() == 0
+    # What an ls-remote costs; a fetch would post twice more.
+    assert git_server.requests == {"GET info/refs": 1, "POST git-upload-pack": 1}
 
 
 async def test_a_new_worker_remembers_what_its_predecessor_saw(
-    watcher: Watcher, clock: Clock, image: dict[str, Any], git: dict[str, Any], registry: Registry, git_host: GitHost
+    watcher: Watcher,
+    clock: Clock,
+    image: dict[str, Any],
+    git: dict[str, Any],
+    registry: Registry,
+    git_server: GitServer,
 ) -> None:
     known = (await look(watcher, request(image, git))).observed
     registry.forget()
-    git_host.requests.clear()
+    git_server.requests.clear()
     successor = Watcher(watcher.memory, watcher.registries, watcher.git, watcher.credentials, clock=clock.now)
 
     await nothing_new(successor, request(image, git, known=known))
 
     assert registry.counted() == 1
-    assert git_host.transfers() == 0
+    assert git_server.requests["POST git-upload-pack"] == 1
 
 
 async def test_memory_may_be_deleted(watcher: Watcher, clock: Clock, image: dict[str, Any]) -> None:
@@ -235,9 +257,11 @@ async def test_new_generation_is_reported_though_the_same_is_found(
     assert (await look(watcher, later)).generation == 4
 
 
-async def test_pushed_commit_is_news(watcher: Watcher, clock: Clock, git: dict[str, Any], git_host: GitHost) -> None:
+async def test_pushed_commit_is_news(
+    watcher: Watcher, clock: Clock, git: dict[str, Any], repository: Repository
+) -> None:
     known = (await look(watcher, request(git))).observed
-    pushed = commit(git_host.root / "guestbook.git", "Say goodbye")
+    pushed = commit(repository, "Say goodbye")
 
     report = await look(watcher, request(git, known=known))
 
@@ -326,13 +350,13 @@ async def test_repeated_failures_lengthen_the_pause(
 
 
 async def test_unreachable_git_host_is_an_error_that_names_it(
-    watcher: Watcher, clock: Clock, git: dict[str, Any], git_host: GitHost
+    watcher: Watcher, clock: Clock, git: dict[str, Any], git_server: GitServer
 ) -> None:
-    git_host.fault = 503
+    git_server.fail_with = 503
 
     report = await look(watcher, request(git))
 
-    assert report.failed_subscription == f"git {git_host.url('guestbook')}"
+    assert report.failed_subscription == f"git {git_server.url}/guestbook.git"
     assert "could not be reached" in report.error
     assert report.next_look < timedelta(seconds=12)
 

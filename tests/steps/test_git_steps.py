@@ -70,7 +70,7 @@ class TestClone:
         [
             ({"branch": "nope", "path": "x"}, StepErrored, "has no branch nope"),
             ({"tag": "nope", "path": "x"}, StepErrored, "has no tag nope"),
-            ({"commit": "f" * 40, "path": "x"}, GitError, "no such commit"),
+            ({"commit": "f" * 40, "path": "x"}, GitError, "has no commit f"),
             ({"commit": "main", "path": "x"}, StepErrored, "not a commit id"),
             ({"branch": "--upload-pack=touch", "path": "x"}, StepErrored, "can't be the name of a branch"),
             ({"path": "taken"}, StepErrored, "exists already"),
@@ -120,7 +120,9 @@ class TestClone:
 
     async def test_sparse_and_blobless(self, outside: Outside, repository: Repository) -> None:
         bench = Bench(outside)
-        await bench.run("git-clone", clone(repository, {"path": "src", "branch": "main", "sparse": ["base"]}, blobless=True))
+        await bench.run(
+            "git-clone", clone(repository, {"path": "src", "branch": "main", "sparse": ["base"]}, blobless=True)
+        )
         assert sorted(path.name for path in (bench.workspace / "src").iterdir()) == [".git", "base"]
         bench.write("src/base/a.yaml", "a: 5\n")
         await bench.run("git-commit", {"path": "src", "message": "m"})
@@ -138,7 +140,9 @@ class TestClone:
         await bench.run("git-clone", clone(repository, {"path": "src", "branch": "with"}, recurseSubmodules=True))
         assert (bench.workspace / "src/part/p").read_text() == "1"
 
-    async def test_hooks_of_a_repository_never_run(self, outside: Outside, repository: Repository, tmp_path: Path) -> None:
+    async def test_hooks_of_a_repository_never_run(
+        self, outside: Outside, repository: Repository, tmp_path: Path
+    ) -> None:
         bench = Bench(outside)
         await bench.run("git-clone", clone(repository, OUT))
         (git_dir,) = (bench.workspace.parent / "git").iterdir()
@@ -272,7 +276,9 @@ class TestCommit:
         bench.write("out/a", "1")
         await bench.run("git-commit", {"path": "out", "message": "m"})
         bench.write("out/a", "2")
-        await bench.run("git-commit", {"path": "out", "message": "n", "author": {"name": "Bob", "email": "b@example.com"}})
+        await bench.run(
+            "git-commit", {"path": "out", "message": "n", "author": {"name": "Bob", "email": "b@example.com"}}
+        )
         await bench.run("git-push", {"path": "out"})
         assert repository.log("stage/dev", "%an %cn %aI")[:2] == [
             "Bob Ada 2026-05-01T12:00:00+00:00",
@@ -346,7 +352,9 @@ class TestPush:
         output = await bench.run("git-push", {"path": "out"})
         assert repository.log("stage/dev")[0] == "Merge branch 'stage/dev'"
         again = Bench(outside, "dev.2.a")
-        await again.run("git-clone", clone(repository, OUT), recorded={"commits": {"./out": repository.log("stage/dev", "%H")[-1]}})
+        await again.run(
+            "git-clone", clone(repository, OUT), recorded={"commits": {"./out": repository.log("stage/dev", "%H")[-1]}}
+        )
         again.write("out/a", "1")
         assert (await again.run("git-commit", {"path": "out", "message": "a=1"}))["commit"] == mine
         assert await again.run("git-push", {"path": "out"}, repeated=True) == output
@@ -355,7 +363,7 @@ class TestPush:
         bench = Bench(outside)
         await committed(bench, repository)
         theirs = repository.commit({"a": "2"}, "theirs", branch="stage/dev")
-        with pytest.raises(StepFailed, match="merge conflict.*stage/dev.*: a"):
+        with pytest.raises(StepFailed, match=r"merge conflict.*stage/dev.*: a"):
             await bench.run("git-push", {"path": "out"})
         assert repository.head("stage/dev") == theirs
 
@@ -372,7 +380,7 @@ class TestPush:
         bench = Bench(outside)
         await committed(bench, repository)
         repository.protect("stage/dev")
-        with pytest.raises(StepErrored, match="pre-receive hook declined.*branch stage/dev is protected") as refused:
+        with pytest.raises(StepErrored, match=r"pre-receive hook declined.*branch stage/dev is protected") as refused:
             await bench.run("git-push", {"path": "out"})
         assert refused.value.final
 

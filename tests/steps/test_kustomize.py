@@ -10,7 +10,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from activities.kustomization import KustomizationError, KustomizeImage, scalar, set_images
+from activities.kustomization import KustomizationError, KustomizeImage, set_images
 from activities.steps import kustomize
 from activities.steps.registry import STEPS, StepErrored, StepFailed
 from model.references import Image, collect
@@ -133,20 +133,6 @@ def test_unusual_files_end_up_with_the_same_content(before: str) -> None:
 def test_what_is_no_kustomization_is_refused(before: str, message: str) -> None:
     with pytest.raises(KustomizationError, match=message):
         set_images(before, {"app": KustomizeImage("app", new_tag="v2")})
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["1.10", "1e3", "0x1F", "0123", "12", "true", "No", "null", "~", "1_000", ".5", "2024-01-01", "a: b", "a #b", ""],
-)
-def test_a_tag_that_looks_like_something_else_is_quoted(text: str) -> None:
-    assert scalar(text) == f'"{text}"'
-
-
-@pytest.mark.parametrize("text", ["v1.10.0", "1.2.3", "1.2.3-rc.1", "latest", "sha256:ab12", "ghcr.io/a/b-c"])
-def test_a_plain_string_is_not_quoted(text: str) -> None:
-    assert scalar(text) == text
-    assert yaml.safe_load(f"a: {text}") == {"a": text}
 
 
 async def test_without_images_every_image_of_the_collection_is_set(tmp_path: Path) -> None:

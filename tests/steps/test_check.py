@@ -1,0 +1,63 @@
+"""Uses of steps are checked before anything runs, with templates taken for values of any type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from activities.outside import Outside
+from activities.steps.catalog import all_activities
+from activities.steps.check import check_steps
+from activities.steps.registry import STEPS
+from model.steps import CheckStepsRequest, StepUse
+
+
+@pytest.mark.parametrize(
+    ("uses", "config", "problem"),
+    [
+        ("git-push", {"path": "out", "maxAttempts": "${{ vars.n }}"}, None),
+        ("git-clone", {"repoURL": "${{ vars.r }}", "checkout": "${{ vars.c }}"}, None),
+        ("git-clone", {"repoURL": "r", "checkout": [{"path": "a", "branch": "${{ x }}", "create": "${% y %}"}]}, None),
+        ("git-push", {"path": "out", "maxAttempts": "3"}, "maxAttempts: Input should be a valid integer"),
+        ("git-push", {}, "path: is required"),
+        ("git-push", {"path": "o", "tagg": "x"}, "tagg: unknown field; did you mean tag?"),
+        ("git-push", {"path": "o", "tag": "v", "force": True}, "config: force does not go with tag"),
+        ("git-commit", {"path": "o", "message": "m", "author": {"name": "n", "email": "e", "signingKey": "k"}},
+         "author: signingKey is not supported yet"),
+        ("git-clone", {"repoURL": "r", "checkout": [{"path": "a", "branch": "b", "tag": "t"}]},
+         "checkout[0]: only one of branch, commit and tag"),
+        ("git-clone", {"repoURL": "r", "checkout": [{"path": "a", "as": "x"}, {"path": "b", "as": "x"}]}, "same `as`"),
+        ("compose-output", {}, "at least one output"),
+        ("git-psuh", {}, "there is no step 'git-psuh'; did you mean git-push?"),
+        ("tf-apply", {}, "step tf-apply is not supported yet"),
+        ("fail", "text", "config of fail must be an object"),
+    ],
+)  # fmt: skip
+async def test_check(outside: Outside, uses: str, config: Any, problem: str | None) -> None:
+    all_activities(outside)
+    asked = CheckStepsRequest(uses=[StepUse(where="Stage/dev: steps[0]", uses=uses, config=config)])
+    report = await ActivityEnvironment().run(check_steps, asked)
+    if problem is None:
+        assert report.problems == []
+    else:
+        assert len(report.problems) == 1
+        assert problem in report.problems[0].message
+        assert report.problems[0].where.startswith("Stage/dev: steps[0]")
+    assert set(report.kinds) == ({uses} & set(STEPS))
+
+
+def test_every_step_is_an_activity_of_its_name(outside: Outside) -> None:
+    names = {function.__temporal_activity_definition.name for function in all_activities(outside)}
+    assert {
+        "check-steps",
+        "git-clone",
+        "git-clear",
+        "git-commit",
+        "git-push",
+        "git-tag",
+        "compose-output",
+        "fail",
+    } <= names
+    assert names == {"check-steps", *STEPS}
