@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import click
 
 from starter import kinds, options
 from starter.applying import named_in
-from starter.client import Towpath
 from starter.deleting import Reference
 from starter.errors import NotFound
 from starter.files import read_files
 from starter.output import Format, print_data
 from starter.session import Session, asynchronous
+
+if TYPE_CHECKING:
+    from starter.client import Towpath
 
 
 def _complete_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from starter import kinds, options, tables
-from starter.client import Towpath
 from starter.errors import InvalidInput, NotFound, TowpathError
 from starter.kinds import Kind
 from starter.output import Format, print_resources
 from starter.session import Session, asynchronous
 from starter.shapes import Resource
+
+if TYPE_CHECKING:
+    from starter.client import Towpath
 
 _PROJECTLESS = (
     kinds.PROJECT,
