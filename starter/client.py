@@ -40,11 +40,13 @@ from starter.errors import Ambiguous, InvalidInput, NotFound, Refused, ServerSil
 from starter.files import ManifestFile
 from starter.following import follow_promotion
 from starter.listing import (
+    ProjectLine,
     RunLine,
     StageLine,
     WarehouseLine,
     entities,
     last_part,
+    project_lines,
     run_lines,
     runs,
     stage_lines,
@@ -145,6 +147,10 @@ class Towpath:
         await check_there(self.calls, reference)
 
     # Projects and what they hold
+
+    async def project_lines(self) -> list[ProjectLine]:
+        """All Projects at a glance, by name: one call."""
+        return await project_lines(await self.calls.executions(entities("Project")))
 
     async def project_names(self) -> list[str]:
         return sorted(last_part(execution) for execution in await self.calls.executions(entities("Project")))

@@ -108,6 +108,21 @@ def cli(context: click.Context) -> None:
     context.ensure_object(Session)
 
 
-def main() -> None:
-    """The console script."""
-    cli()
+def main() -> NoReturn:
+    """The console script.
+
+    The process is left at once when all is said: at an ordinary exit, threads of Temporal's SDK abort it now and then
+    (temporalio/sdk-python#300), which would turn a success into a failure.
+    """
+    code = 0
+    try:
+        cli()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1 if end.code else 0
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            # The reader is gone: there is nobody left to tell.
+            code = code or 1
+    os._exit(code)

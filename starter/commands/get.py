@@ -137,7 +137,9 @@ async def _list(
 ) -> list[Resource]:
     """Resources for a table from lists and memos; `whole`, with all there is to know, from their owners."""
     if kind is kinds.PROJECT:
-        return await towpath.list_projects()
+        if whole:
+            return await towpath.list_projects()
+        return [tables.project_row(line) for line in await towpath.project_lines()]
     if kind is kinds.PROJECT_CONFIG:
         view = await towpath.project_view(project)
         return [] if view.config is None else [await towpath.get_project_config(project)]
