@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -112,9 +112,15 @@ class Calls:
             static_details=start.details,
         )
         async with self.explained(target):
-            answer: T = await self.temporal.execute_update_with_start_workflow(
-                name, args=args, start_workflow_operation=operation, result_type=result, rpc_timeout=UPDATE_TIMEOUT
-            )
+            try:
+                answer: T = await self.temporal.execute_update_with_start_workflow(
+                    name, args=args, start_workflow_operation=operation, result_type=result, rpc_timeout=UPDATE_TIMEOUT
+                )
+            except Exception:
+                # The operation holds the same error: unless it is taken there too, asyncio complains at exit.
+                with suppress(Exception):
+                    await asyncio.wait_for(operation.workflow_handle(), 1)
+                raise
         return answer
 
     async def start(self, target: Target, start: Start, *, replace: bool = False) -> None:
