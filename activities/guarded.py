@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+from collections.abc import Mapping
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
@@ -41,13 +42,17 @@ class GuardedTransport(httpx.AsyncBaseTransport):
     itself is checked all the same, and so is the proxy's.
     """
 
-    def __init__(self, *, verify: bool = True, proxy: str | None = None) -> None:
+    def __init__(
+        self, *, verify: bool = True, proxy: str | None = None, mirrors: Mapping[str, str] | None = None
+    ) -> None:
+        self._mirrors = dict(mirrors or {})
         self._context = httpx.create_ssl_context(verify=verify, trust_env=True)
         self._direct = httpx.AsyncHTTPTransport(verify=self._context)
         self._proxy = proxy
         self._proxied: dict[str, httpx.AsyncHTTPTransport] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        request = self._mirrored(request)
         url = request.url
         if url.scheme not in ("http", "https") or not url.host:
             raise httpx.UnsupportedProtocol(f"the address must begin with http:// or https://, not {url.scheme}:")
@@ -76,6 +81,20 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 failure = error
         raise failure
+
+    def _mirrored(self, request: httpx.Request) -> httpx.Request:
+        """The request as the operator has it go: the longest prefix of its address that has a mirror is replaced."""
+        address = str(request.url)
+        for prefix in sorted(self._mirrors, key=len, reverse=True):
+            rest = address[len(prefix) :]
+            if address.startswith(prefix) and (not rest or rest[0] in "/?" or prefix.endswith("/")):
+                url = httpx.URL(self._mirrors[prefix] + rest)
+                headers = httpx.Headers(request.headers)
+                headers["Host"] = url.netloc.decode("ascii")
+                return httpx.Request(
+                    request.method, url, headers=headers, stream=request.stream, extensions=request.extensions
+                )
+        return request
 
     def _through(self, proxy: str) -> httpx.AsyncHTTPTransport:
         if proxy not in self._proxied:

@@ -120,6 +120,11 @@ class ActivitySettings(BaseSettings):
         default_factory=list,
         description="Registries, by host and port, that are spoken to over plain HTTP. All others: HTTPS, verified.",
     )
+    http_mirrors: Paired = Field(
+        default_factory=dict,
+        description="Other addresses to send HTTP requests of steps and metrics to, by the beginning of the address: "
+        "`https://metrics.example.com=http://127.0.0.1:8080`. The operator answers for where it leads.",
+    )
     registry_requests_per_second: float = Field(
         default=20.0, gt=0, description="Requests per second to one registry, of all Warehouses together."
     )

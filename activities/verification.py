@@ -160,7 +160,7 @@ class Verifications:
 
     def _secret(self, project: str, argument: Argument, mask: Mask) -> str:
         reference = argument.secret
-        assert reference is not None  # noqa: S101  # the caller looked
+        assert reference is not None  # the caller looked
         value = self._outside.credentials.secret_key(project, reference.name, reference.key)
         if value is None:
             raise InvalidAnalysis(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Final, TypeVar
 
 from expressions.dates import from_datetime
 from expressions.errors import Fault
@@ -21,6 +23,11 @@ from model.references import (
 )
 from model.resources.warehouse import DiscoveredArtifacts, DiscoveredCommit, DiscoveredImageReference
 from model.urls import normalize_chart, normalize_git, normalize_image
+
+#: The same few repositories are compared again and again.
+_normal_git: Final = lru_cache(maxsize=1024)(normalize_git)
+
+_Artifact = TypeVar("_Artifact", GitCommit, Image, Chart, ArtifactReference)
 
 
 def _shown(fields: dict[str, Value]) -> dict[str, Value]:
@@ -112,6 +119,8 @@ class FreightLookup:
     def __init__(self, collection: FreightCollection, origins: list[RequestedOrigin]) -> None:
         self.pieces = collection.references()
         self.origins = origins
+        #: Records that were asked for already, by the identity of their artifact.
+        self.records: dict[int, Record] = {}
 
     def functions(self) -> dict[str, Function]:
         """The functions that look into the collection."""
@@ -124,18 +133,18 @@ class FreightLookup:
         }
 
     def commit(self, repo: Value, origin: Value = None) -> Record | None:
-        url = normalize_git(text_argument(repo, "commitFrom"))
+        url = _normal_git(text_argument(repo, "commitFrom"))
         pieces = self._pieces(
-            "commitFrom", origin, url, lambda sub: sub.kind == "git" and normalize_git(sub.repo_url) == url
+            "commitFrom", origin, url, lambda sub: sub.kind == "git" and _normal_git(sub.repo_url) == url
         )
         commits = (commit for piece in pieces or [] for commit in piece.commits)
-        return next((commit_record(commit) for commit in commits if normalize_git(commit.repo_url) == url), None)
+        return self._record(commit_record, (commit for commit in commits if _normal_git(commit.repo_url) == url))
 
     def image(self, repo: Value, origin: Value = None) -> Record | None:
         url = text_argument(repo, "imageFrom")
         pieces = self._pieces("imageFrom", origin, url, lambda sub: sub.kind == "image" and sub.repo_url == url)
         images = (image for piece in pieces or [] for image in piece.images)
-        return next((image_record(image) for image in images if image.repo_url == url), None)
+        return self._record(image_record, (image for image in images if image.repo_url == url))
 
     def chart(self, repo: Value, *rest: Value) -> Record | None:
         url = text_argument(repo, "chartFrom")
@@ -147,7 +156,7 @@ class FreightLookup:
             what = f"chart {name} of {url}" if name else f"a chart of {url}"
             raise Fault(f"no requested Warehouse subscribes to {what}")
         charts = (chart for piece in pieces for chart in piece.charts)
-        return next((chart_record(chart) for chart in charts if (chart.repo_url, chart.name) == (url, name)), None)
+        return self._record(chart_record, (chart for chart in charts if (chart.repo_url, chart.name) == (url, name)))
 
     @staticmethod
     def _chart_arguments(rest: tuple[Value, ...]) -> tuple[str, Value]:
@@ -166,7 +175,16 @@ class FreightLookup:
         name = text_argument(subscription, "artifactFrom")
         pieces = self._pieces("artifactFrom", origin, name, lambda sub: sub.kind == "artifact" and sub.name == name)
         artifacts = (artifact for piece in pieces or [] for artifact in piece.artifacts)
-        return next((artifact_record(artifact) for artifact in artifacts if artifact.subscription_name == name), None)
+        return self._record(artifact_record, (found for found in artifacts if found.subscription_name == name))
+
+    def _record(self, make: Callable[[_Artifact], Record], found: Iterable[_Artifact]) -> Record | None:
+        """The record of the first artifact found."""
+        artifact = next(iter(found), None)
+        if artifact is None:
+            return None
+        if id(artifact) not in self.records:
+            self.records[id(artifact)] = make(artifact)
+        return self.records[id(artifact)]
 
     def _pieces(
         self, function: str, origin: Value, subject: str, subscribes: Callable[[SubscribedRepo], bool]

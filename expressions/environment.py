@@ -68,7 +68,11 @@ class StepEnvironment(Environment):
                 "vars": {},
                 "outputs": request.outputs,
                 "stepMetas": {
-                    name: Record("StepExecutionMetadata", {"Alias": name, "Status": str(status)}, {"alias": name})
+                    name: Record(
+                        "StepExecutionMetadata",
+                        {"Alias": name, "Status": str(status)},
+                        {"alias": name, "status": str(status)},
+                    )
                     for name, status in request.statuses.items()
                 },
             },

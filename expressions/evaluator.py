@@ -57,7 +57,7 @@ def _measure(value: Value, budget: Budget, depth: int) -> None:
     elif isinstance(value, list | dict):
         if depth > MAX_VALUE_DEPTH:
             raise Fault(f"the result is nested deeper than {MAX_VALUE_DEPTH} levels")
-        budget.grow(1 + len(value))
+        budget.elements(1 + len(value))
         for item in value if isinstance(value, list) else value.values():
             _measure(item, budget, depth + 1)
 

@@ -17,6 +17,8 @@ from expressions.values import Record, Value, type_name
 
 _ESCAPED: Final = re.compile('[\x00-\x1f"\\\\<>&\u2028\u2029\ud800-\udfff]')
 _SHORT: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
+#: What a JSON text can begin with.
+_BEGINNINGS: Final = frozenset('{["-0123456789tfn')
 #: The longest JSON text that is read.
 _MAX_TEXT: Final = 10_000_000
 #: The deepest JSON text that is read.
@@ -188,8 +190,11 @@ def from_json(text: str) -> Value:
     """The value of a JSON text. Raises ValueError when it isn't JSON as Go reads it."""
     if len(text) > _MAX_TEXT:
         raise ValueError("too long")
-    _check_depth(text)
     stripped = text.strip(" \t\r\n")
+    if stripped[:1] not in _BEGINNINGS:
+        # Most texts are no JSON: told apart without the decoder's long-winded error.
+        raise ValueError("not JSON")
+    _check_depth(stripped)
     value, end = _DECODER.raw_decode(stripped)
     if end != len(stripped):
         raise ValueError("there is more after the JSON")

@@ -15,7 +15,7 @@ MAX_DEPTH: Final = 60
 #: Levels of nesting in a value that is compared, flattened or shown.
 MAX_VALUE_DEPTH: Final = 100
 #: Units of work of one evaluation: a node evaluated in a loop, an element visited, 64 characters scanned.
-MAX_STEPS: Final = 2_000_000
+MAX_STEPS: Final = 1_000_000
 #: Units of memory of one evaluation: elements and characters made (Go's expr allows 1,000,000 elements).
 MAX_MEMORY: Final = 10_000_000
 #: Elements of one array made by one operation.

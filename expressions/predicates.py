@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from expressions.dates import Duration
 from expressions.errors import Fault
 from expressions.frames import Evaluation, Frame
 from expressions.functions.builtin import array_argument
@@ -93,7 +94,9 @@ def _find_last_index(frame: Frame, items: list[Value], predicate: Evaluation, co
 def _sum(frame: Frame, items: list[Value], predicate: Evaluation, cost: int) -> Value:
     total: Value = 0
     for value in _values(frame, items, predicate, cost):
-        total = add(total, value, frame.budget)
+        # Durations add up too, but not to a number.
+        start = Duration(0) if total == 0 and isinstance(value, Duration) else total
+        total = add(start, value, frame.budget)
     return total
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+from functools import lru_cache
 from typing import Final
 
 import yaml
@@ -16,6 +17,8 @@ from expressions.layouts import format_date
 from expressions.limits import MAX_VALUE_DEPTH, Budget
 from expressions.values import Record, Value, type_name
 
+#: Knows which texts need no quotes; it is never made to write.
+_ANALYST: Final = yaml.emitter.Emitter(io.StringIO(), allow_unicode=True)
 _INDENT: Final = 4
 #: Bytes of the longest key that stands before its colon on one line.
 _MAX_KEY: Final = 128
@@ -169,9 +172,9 @@ def _text(text: str, column: int) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+@lru_cache(maxsize=4096)
 def _plain(text: str) -> bool:
-    analysis = yaml.emitter.Emitter(io.StringIO(), allow_unicode=True).analyze_scalar(text)
-    return bool(analysis.allow_block_plain)
+    return bool(_ANALYST.analyze_scalar(text).allow_block_plain)
 
 
 def _may_be_literal(text: str) -> bool:

@@ -48,6 +48,9 @@ class StepKind(Message):
 
     name: str
     effect: Effect = Effect.EXTERNAL
+    #: Though it acts outside, it also changes the workspace: a rebuild runs it again with what it recorded, and then it
+    #: changes the workspace alone.
+    restores: bool = False
     #: It may say "not yet" and be asked again later; others get a single attempt.
     polls: bool = False
     #: Bounds the step from its first start, waiting included. None: no bound.

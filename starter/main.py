@@ -14,6 +14,7 @@ import click
 
 from starter.errors import InvalidManifests, TowpathError
 from starter.session import Session
+from workflows.leaving import leave
 
 #: The commands, in the order in which help lists them.
 COMMANDS = (
@@ -109,20 +110,9 @@ def cli(context: click.Context) -> None:
 
 
 def main() -> NoReturn:
-    """The console script.
-
-    The process is left at once when all is said: at an ordinary exit, threads of Temporal's SDK abort it now and then
-    (temporalio/sdk-python#300), which would turn a success into a failure.
-    """
-    code = 0
+    """The console script."""
     try:
         cli()
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1 if end.code else 0
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            # The reader is gone: there is nobody left to tell.
-            code = code or 1
-    os._exit(code)
+    except SystemExit as ended:
+        leave(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
+    leave(0)

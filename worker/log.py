@@ -84,4 +84,6 @@ def configure(
     root.setLevel(logging.WARNING)
     for ours in ("towpath", "activities", "workflows", "worker", "model", "expressions", "temporalio"):
         logging.getLogger(ours).setLevel(level)
+    # What the SDK says of its own doings at INFO, nobody can use.
+    logging.getLogger("temporalio.worker").setLevel("DEBUG" if level == "DEBUG" else "WARNING")
     return handler

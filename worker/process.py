@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -32,12 +31,13 @@ from worker.settings import WorkerSettings
 from worker.workers import Workers, build_workers
 from workflows.connection import connect
 from workflows.converter import Codec, read_keys
+from workflows.leaving import leave
 from workflows.settings import unknown_variables
 
 logger = logging.getLogger("towpath.worker")
 
 #: Variables that are read by someone else than the settings: by the tests, and by the command line.
-OTHER_VARIABLES = frozenset({"TOWPATH_TEST_KUBECONFIG"})
+OTHER_VARIABLES = frozenset({"TOWPATH_DEBUG", "TOWPATH_PROJECT", "TOWPATH_TEST_KUBECONFIG"})
 
 
 @dataclass(frozen=True)
@@ -257,19 +257,3 @@ def run_to_the_end(main: Callable[[], Awaitable[int]]) -> NoReturn:
 
     asyncio.run(inside())
     raise AssertionError("the process has been left")
-
-
-def leave(code: int) -> NoReturn:
-    """End the process at once, with what was printed and logged written out.
-
-    A process that hosted a worker can't be trusted to end by itself: the SDK's threads abort it in about one of
-    twelve cases (temporalio/sdk-python#300), and steps that still run would hold it.
-    """
-    logging.shutdown()
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            # The reader is gone, or the stream was closed: there is nobody left to tell.
-            code = code or 1
-    os._exit(code)

@@ -79,7 +79,7 @@ class Workers:
     async def stop(self) -> None:
         """Take nothing new on, and let what runs end within the grace.
 
-        Steps that haven't ended then still run: leave the process (worker.process.leave) for good.
+        Steps that haven't ended then still run: leave the process (workflows.leaving) for good.
         """
         ends = [asyncio.create_task(worker.shutdown()) for worker in self._workers]
         if not ends:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ChildWorkflowError, FailureError, is_cancelled_exception
-from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
+from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from model.names import new_ulid, promotion_id, run_name, warehouse_id
@@ -22,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
         PromotionPhase,
         PromotionRequest,
     )
-    from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, attributes, phase_update
+    from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, attributes, phase_update
 
 #: How long the Warehouse is waited for.
 ANSWER = timedelta(seconds=30)
@@ -82,8 +83,8 @@ class FanOut:
     @workflow.run
     async def run(self, request: FanOutRequest) -> FanOutResult:
         self.result.refused = await self._choose_targets()
-        self.decided = True
         if self.result.refused:
+            self.decided = True
             workflow.upsert_search_attributes(phase_update(None))
             workflow.set_current_details(f"Refused: {self.result.refused}")
             await workflow.wait_condition(workflow.all_handlers_finished)
@@ -91,7 +92,13 @@ class FanOut:
         workflow.upsert_search_attributes(phase_update(PromotionPhase.RUNNING))
         self._show()
         try:
-            await asyncio.gather(*(self._promote(stage) for stage in sorted(self.result.names)))
+            stages = sorted(self.result.names)
+            children = await asyncio.gather(*(self._start(stage) for stage in stages))
+            # Only now: whoever asked looks at the Promotions next.
+            self.decided = True
+            await asyncio.gather(
+                *(self._outcome(stage, child) for stage, child in zip(stages, children, strict=True) if child)
+            )
         except BaseException as error:
             if is_cancelled_exception(error):
                 workflow.upsert_search_attributes(phase_update(PromotionPhase.ABORTED))
@@ -133,8 +140,8 @@ class FanOut:
         self.result.names = {target.stage: run_name(target.stage, ulid, self.request.freight) for target in targets}
         return ""
 
-    async def _promote(self, stage: str) -> None:
-        """One child; its failure is its own."""
+    async def _start(self, stage: str) -> ChildWorkflowHandle[Any, PromotionFinished] | None:
+        """Start one child; that it can't be started is its own failure."""
         name = self.result.names[stage]
         values = {
             PROJECT: self.request.project,
@@ -143,7 +150,7 @@ class FanOut:
             PHASE: PromotionPhase.PENDING.value,
         }
         try:
-            outcome = await workflow.execute_child_workflow(
+            return await workflow.start_child_workflow(
                 "Promotion",
                 PromotionRequest(
                     project=self.request.project,
@@ -157,17 +164,32 @@ class FanOut:
                 parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
                 cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
                 search_attributes=attributes(values),
+                memo={SUMMARY: {"freightAlias": "", "actor": self.request.actor}},
                 static_summary=f"promote {self.request.freight[:7]} to {stage}",
                 static_details=f"fan-out: workflow `{workflow.info().workflow_id}`",
             )
-        except ChildWorkflowError as error:
-            if is_cancelled_exception(error) and workflow.cancellation_reason() is not None:
-                outcome = PromotionFinished(name=name, stage=stage, phase=PromotionPhase.ABORTED, message="aborted")
-                self.result.promotions[stage] = outcome
+        except FailureError as error:
+            if is_cancelled_exception(error):
                 raise
+            self.result.promotions[stage] = PromotionFinished(
+                name=name, stage=stage, phase=PromotionPhase.ERRORED, message=f"it could not be started: {error}"
+            )
+            return None
+
+    async def _outcome(self, stage: str, child: ChildWorkflowHandle[Any, PromotionFinished]) -> None:
+        """Await one child; its failure is its own."""
+        name = self.result.names[stage]
+        try:
+            outcome = await child
+        except ChildWorkflowError as error:
             aborted = is_cancelled_exception(error)
             phase = PromotionPhase.ABORTED if aborted else PromotionPhase.ERRORED
-            outcome = PromotionFinished(name=name, stage=stage, phase=phase, message=str(error.cause or error))
+            message = "aborted" if aborted else str(error.cause or error)
+            self.result.promotions[stage] = PromotionFinished(name=name, stage=stage, phase=phase, message=message)
+            if aborted and workflow.cancellation_reason() is not None:
+                raise
+            self._show()
+            return
         self.result.promotions[stage] = outcome
         self._show()
 

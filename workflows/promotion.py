@@ -318,7 +318,7 @@ class Promotion:
         for index, step in enumerate(self.plan.steps[:before]):
             record = self.records[index]
             ran = record.status in (StepStatus.SUCCEEDED, StepStatus.SKIPPED) and record.started_at is not None
-            if not ran or step.kind.effect is not Effect.WORKSPACE:
+            if not ran or not (step.kind.effect is Effect.WORKSPACE or step.kind.restores):
                 continue
             try:
                 result = await self._execute(index, step, rebuild=True)

@@ -35,7 +35,8 @@ class _Seen(BaseModel):
     """The last look at one subscription."""
 
     etag: str = ""
-    #: Digest of the tags that are candidates, in their order.
+    #: Digests of all tags as they were listed, and of those that are candidates, in their order.
+    listing: str = ""
     candidates: str = ""
     #: When all digests were asked for.
     checked_at: Time
@@ -93,15 +94,21 @@ async def _references(image: ImageSubscription, repository: Repository, look: Lo
         listing = await repository.tags("" if seen is None or due else seen.etag)
         if seen is not None and listing.unchanged:
             return seen.references
+        listed = _digest(listing.tags)
+        if seen is not None and not due and (seen.listing, seen.etag) == (listed, listing.etag):
+            return seen.references
         tags = TagRules(image.allowed_tags(), image.ignore_tags_regexes, image.ignore_tags).filter(listing.tags)
         tags = by_version(tags, constraint=image.constraint, strict=image.strict_semvers)
-        candidates = hashlib.sha256("\n".join(tags).encode()).hexdigest()
+        candidates = _digest(tags)
         if seen is not None and not due and seen.candidates == candidates:
-            if seen.etag != listing.etag:
-                await look.memory.keep("image", key, seen.model_copy(update={"etag": listing.etag}))
+            changes = {"etag": listing.etag, "listing": listed}
+            await look.memory.keep("image", key, seen.model_copy(update=changes))
             return seen.references
         fresh = _Seen(
-            etag=listing.etag, candidates=candidates, checked_at=look.now if seen is None or due else seen.checked_at
+            etag=listing.etag,
+            listing=listed,
+            candidates=candidates,
+            checked_at=look.now if seen is None or due else seen.checked_at,
         )
         await _read(image, repository, look, tags, None if seen is None else seen, fresh, due=due)
     except SelectionError as error:
@@ -178,6 +185,10 @@ def _platform(description: ImageDescription, wanted: tuple[str, str, str] | None
 def _sane(moment: datetime | None) -> datetime | None:
     """Some builders write the year 1 where they know no time."""
     return moment if moment is not None and moment.year > 1 else None
+
+
+def _digest(tags: list[str]) -> str:
+    return hashlib.sha256("\n".join(tags).encode()).hexdigest()
 
 
 def _bound_annotations(image: ImageSubscription, references: list[DiscoveredImageReference], look: Look) -> None:

@@ -19,14 +19,12 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.credentials import Credentials
-
-# The modules of the kinds register themselves.
-from activities.discovery import git as _git
-from activities.discovery import image as _image
+from activities.discovery import git, image  # noqa: F401  # they register themselves
 from activities.discovery.backoff import Backoff
 from activities.discovery.look import SUBSCRIBERS, Found, HostPaused, Look, LookFailed
 from activities.discovery.memory import Memory
 from activities.git.mirrors import Git
+from activities.git.refs import without_user
 from activities.mask import Mask
 from activities.outside import Outside
 from activities.registry.address import RegistrySettings
@@ -58,8 +56,6 @@ HEARTBEAT = 3.0
 LOOKS_AT_ONCE = 32
 #: No interval is shorter.
 SHORTEST_INTERVAL = timedelta(seconds=1)
-
-__all__ = ["Watcher", "_git", "_image", "open_watcher", "subscription_name"]
 
 
 class _Failed(Exception):
@@ -209,7 +205,7 @@ async def _find(subscription: RepoSubscription, look: Look) -> Found:
 def subscription_name(subscription: RepoSubscription) -> str:
     """A subscription as people know it: `image ghcr.io/akuity/guestbook`, with its name where it has one."""
     repo = subscription.repo()
-    parts = [subscription.type, repo.repo_url, f"({subscription.name})" if subscription.name else ""]
+    parts = [subscription.type, without_user(repo.repo_url), f"({subscription.name})" if subscription.name else ""]
     return " ".join(part for part in parts if part)
 
 

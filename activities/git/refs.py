@@ -80,6 +80,11 @@ def check_url(url: str) -> None:
     if url.startswith(("https://", "http://", "ssh://")):
         if not url.isprintable() or " " in url or not urlsplit(url).hostname or urlsplit(url).netloc.startswith("-"):
             raise TransportRefused(f"{without_user(url)!r} is not the address of a Git repository")
+        if urlsplit(url).password is not None:
+            raise TransportRefused(
+                f"the address of {without_user(url)} holds a password: put it into a Secret labelled "
+                "kargo.akuity.io/cred-type: git, and out of the address"
+            )
         return
     if not _SCP.fullmatch(url):
         raise TransportRefused(

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 
 from activities.metrics.registry import MetricError
-from expressions.compiler import evaluate
 from expressions.errors import ExpressionError, Fault
+from expressions.evaluator import evaluate
 from expressions.values import Function, Value, is_number, type_name
 from model.analysis import assess_measurement
 from model.base import Json

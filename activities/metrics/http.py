@@ -6,18 +6,15 @@ Whoever may write an AnalysisTemplate chooses the address; the worker must not f
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
-import socket
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote_plus
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+from activities.guarded import GuardedTransport
 from activities.mask import Mask
 from activities.metrics.registry import MetricError
 from model.base import Json
@@ -26,91 +23,6 @@ from model.resources.analysis_template import OAuth2
 #: Bytes of an answer that are read at most, after decompression.
 MAX_BODY = 4 * 1024 * 1024
 MAX_REDIRECTS = 10
-
-#: Where clouds answer with credentials, besides the link-local addresses.
-_METADATA = frozenset(ipaddress.ip_address(address) for address in ("100.100.100.200", "fd00:ec2::254", "fd20:ce::254"))
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
-class AddressRefused(httpx.TransportError):
-    """The host is, or resolves to, an address that metrics may not be read from."""
-
-
-def refused(address: Address) -> bool:
-    """Is this a link-local address or one of a cloud's metadata services?"""
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
-        if inner is not None and refused(inner):
-            return True
-    return address.is_link_local or address.is_unspecified or address.is_multicast or address in _METADATA
-
-
-async def _resolve(host: str, port: int) -> list[Address]:
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise httpx.ConnectError(f"can't resolve {host}: {error}") from None
-    return list(dict.fromkeys(ipaddress.ip_address(str(info[4][0]).partition("%")[0]) for info in found))
-
-
-class GuardedTransport(httpx.AsyncBaseTransport):
-    """Checks where each request goes, redirects too, and connects to the very address that was checked."""
-
-    def __init__(self, *, verify: bool = True) -> None:
-        self._context: ssl.SSLContext = httpx.create_ssl_context(verify=verify, trust_env=True)
-        self._direct = httpx.AsyncHTTPTransport(verify=self._context)
-        self._proxied: dict[str, httpx.AsyncHTTPTransport] = {}
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        host = request.url.host
-        if request.url.scheme not in ("http", "https") or not host:
-            raise httpx.UnsupportedProtocol(f"{request.url.scheme or 'no'} scheme: expected http:// or https://")
-        proxy = None if proxy_bypass(host) else getproxies().get(request.url.scheme)
-        if proxy:
-            # The proxy resolves names; an address that stands in the URL itself is refused here all the same.
-            self._check(host, _literal(host))
-            return await self._through(proxy).handle_async_request(request)
-        addresses = await _resolve(host, request.url.port or (443 if request.url.scheme == "https" else 80))
-        self._check(host, addresses)
-        failure: httpx.TransportError = httpx.ConnectError(f"{host} has no address")
-        for address in addresses:
-            pinned = httpx.Request(
-                request.method,
-                request.url.copy_with(host=str(address)),
-                headers=request.headers,
-                stream=request.stream,
-                extensions={**request.extensions, "sni_hostname": host},
-            )
-            try:
-                return await self._direct.handle_async_request(pinned)
-            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                failure = error
-        raise failure
-
-    def _check(self, host: str, addresses: list[Address]) -> None:
-        for address in addresses:
-            if refused(address):
-                raise AddressRefused(
-                    f"{host} is at {address}: metrics are not read from link-local or metadata addresses"
-                )
-
-    def _through(self, proxy: str) -> httpx.AsyncHTTPTransport:
-        if proxy not in self._proxied:
-            self._proxied[proxy] = httpx.AsyncHTTPTransport(verify=self._context, proxy=proxy)
-        return self._proxied[proxy]
-
-    async def aclose(self) -> None:
-        await self._direct.aclose()
-        for transport in self._proxied.values():
-            await transport.aclose()
-
-
-def _literal(host: str) -> list[Address]:
-    try:
-        return [ipaddress.ip_address(host)]
-    except ValueError:
-        return []
 
 
 @dataclass(frozen=True)
@@ -147,10 +59,10 @@ class MetricClient:
     Raises MetricError, naming host and reason.
     """
 
-    def __init__(self, *, timeout: float, verify: bool = True) -> None:
+    def __init__(self, *, timeout: float, verify: bool = True, mirrors: Mapping[str, str] | None = None) -> None:
         self._timeout = timeout
         self._client = httpx.AsyncClient(
-            transport=GuardedTransport(verify=verify),
+            transport=GuardedTransport(verify=verify, mirrors=mirrors),
             timeout=timeout,
             follow_redirects=True,
             max_redirects=MAX_REDIRECTS,

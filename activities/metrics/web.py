@@ -28,7 +28,9 @@ async def measure(config: WebMetric, context: MetricContext) -> Reading:
         headers["content-type"] = "application/json"
     oauth2 = _oauth2(config)
     timeout = config.timeout_seconds if config.timeout_seconds > 0 else DEFAULT_TIMEOUT
-    async with MetricClient(timeout=timeout, verify=not config.insecure) as client:
+    async with MetricClient(
+        timeout=timeout, verify=not config.insecure, mirrors=context.outside.settings.http_mirrors
+    ) as client:
         if oauth2 is not None:
             headers["authorization"] = await client.token(oauth2, context.mask)
         answer = await client.send(method, config.url, headers=headers, content=content)

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from activities.git.clone import Worktree
 from activities.git.errors import GitError, InvalidRef, PushOutdated, PushRefused
 from activities.git.hosts import Provider, commit_url
-from activities.git.refs import Remote, branch_ref, tag_ref
+from activities.git.refs import Remote, branch_ref, commit_id, tag_ref
 from activities.steps.git_remote import worktree_of
 from activities.steps.registry import StepConfig, StepContext, StepErrored, StepFailed, StepOutput, step
 from model.steps import Effect
@@ -58,14 +58,17 @@ class GitPushOutput(StepOutput):
     commit_url: str | None = None
 
 
-@step("git-push", config=GitPushConfig, output=GitPushOutput, effect=Effect.EXTERNAL)
+@step("git-push", config=GitPushConfig, output=GitPushOutput, effect=Effect.EXTERNAL, restores=True)
 async def git_push(config: GitPushConfig, context: StepContext) -> GitPushOutput:
     """Push; where the remote branch has moved, integrate what is new there, and push again.
 
     A merge conflict is Failed: people must solve it. A push that the remote refuses (protected branch, hook) is Errored
     with the remote's words. An attempt after a lost one first looks whether its commit is there already.
+    In a rebuild nothing is pushed: the worktree gets back what integrating had made of it.
     """
     tree, remote = await worktree_of(context, config.path)
+    if context.recorded is not None:
+        return await _restored(tree, remote, GitPushOutput.model_validate(dict(context.recorded)))
     branch = config.target_branch or tree.branch()
     if config.generate_target_branch:
         branch = f"kargo/promotion/{context.promotion}"
@@ -100,6 +103,22 @@ async def git_push(config: GitPushConfig, context: StepContext) -> GitPushOutput
         tag=config.tag or None,
         commit_url=commit_url(tree.clone.url, commit, config.provider),
     )
+
+
+async def _restored(tree: Worktree, remote: Remote, recorded: GitPushOutput) -> GitPushOutput:
+    """Check out the commit that was pushed, where integrating had made it another than the one that was committed."""
+    if recorded.commit != await tree.head():
+        await tree.run(
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "origin",
+            commit_id(recorded.commit),
+            remote=remote,
+        )
+        await tree.run("reset", "--quiet", "--hard", commit_id(recorded.commit), remote=remote)
+    return recorded
 
 
 async def _with_retries(push: Push, context: StepContext, attempts: int) -> str:

@@ -158,7 +158,11 @@ async def _send(config: HttpConfig, context: StepContext) -> Answer:
             remember(header.value.rpartition(" ")[2])
     seconds = config.timeout.total_seconds()
     try:
-        transport = GuardedTransport(verify=not config.insecure_skip_tls_verify, proxy=config.proxy or None)
+        transport = GuardedTransport(
+            verify=not config.insecure_skip_tls_verify,
+            proxy=config.proxy or None,
+            mirrors=context.outside.settings.http_mirrors,
+        )
         async with httpx.AsyncClient(
             transport=transport,
             timeout=seconds,

@@ -141,6 +141,7 @@ def step(
     effect: Effect,
     output: type[StepOutput] | None = None,
     polls: bool = False,
+    restores: bool = False,
     timeout: timedelta | None = None,
     error_threshold: int = 1,
     poll_interval: timedelta = timedelta(minutes=5),
@@ -151,6 +152,7 @@ def step(
     """Register an async function `(config, context) -> output` as the step `name`.
 
     `effect` says whether it may run twice (model.steps.Effect). `polls` lets it raise NotYet.
+    `restores`: an external step that changes the workspace too; with `context.recorded` it does that alone.
     Raises ValueError when the name is taken.
     """
 
@@ -163,6 +165,7 @@ def step(
             name=name,
             effect=effect,
             polls=polls,
+            restores=restores,
             timeout=timeout,
             error_threshold=error_threshold,
             poll_interval=poll_interval,

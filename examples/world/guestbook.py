@@ -1,4 +1,4 @@
-"""The demo's world on loopback: a Git host, a registry and a metrics API, and the settings by which they are reached."""
+"""The demo's world on loopback: a Git host, a registry and a metrics API, and the settings that lead to them."""
 
 from __future__ import annotations
 

@@ -32,13 +32,13 @@ def get(budget: Budget, value: Value, key: Value) -> Value:
 
 @builtin("first", 1)
 def first(budget: Budget, value: Value) -> Value:
-    items = array_argument(value, "first", budget)
+    items = [] if value is None else array_argument(value, "first", budget)
     return items[0] if items else None
 
 
 @builtin("last", 1)
 def last(budget: Budget, value: Value) -> Value:
-    items = array_argument(value, "last", budget)
+    items = [] if value is None else array_argument(value, "last", budget)
     return items[-1] if items else None
 
 

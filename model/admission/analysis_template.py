@@ -103,6 +103,12 @@ def _web(web: WebMetric, path: Path) -> Findings:
         ):
             if not value:
                 yield error((*path, "authentication", "oauth2", field), "is required")
+        if oauth2.client_secret and "{{" not in oauth2.client_secret:
+            yield warning(
+                (*path, "authentication", "oauth2", "clientSecret"),
+                "stands here in plain text, and so in the history of workflows; "
+                "take it from an argument with secretKeyRef",
+            )
 
 
 def _unique(names: Sequence[str], path: Path, field: str, what: str) -> Findings:

@@ -149,10 +149,14 @@ def _templates(stage: Stage, around: Pipeline) -> Findings:
 
 def check_cycles(stages: Mapping[str, ExistingStage], changed: Sequence[str]) -> dict[str, Finding]:
     """For each circle of Stages one finding, at one of the `changed` Stages that is part of it."""
+    downstream: dict[str, list[str]] = {}
+    for name, stage in stages.items():
+        for upstream in stage.upstreams:
+            downstream.setdefault(upstream, []).append(name)
     found: dict[str, Finding] = {}
     done: set[str] = set()
     for name in changed:
-        circle = _circle(name, stages)
+        circle = _circle(name, downstream)
         if circle and not done & set(circle):
             done |= set(circle)
             way = " → ".join([*circle, circle[0]])
@@ -160,12 +164,8 @@ def check_cycles(stages: Mapping[str, ExistingStage], changed: Sequence[str]) ->
     return found
 
 
-def _circle(start: str, stages: Mapping[str, ExistingStage]) -> list[str]:
+def _circle(start: str, downstream: Mapping[str, list[str]]) -> list[str]:
     """The shortest way Freight takes from a Stage back to it; empty: there is none."""
-    downstream: dict[str, list[str]] = {}
-    for name, stage in stages.items():
-        for upstream in stage.upstreams:
-            downstream.setdefault(upstream, []).append(name)
     came_from: dict[str, str] = {}
     ahead = [start]
     for name in ahead:

@@ -23,6 +23,7 @@ from model.urls import normalize_chart, normalize_git, normalize_image
 _GIT_URL = re.compile(
     r"(ssh|https?)://([\w-]+(:.+)?@)?[\w-]+(\.[\w-]+)*(:\d{1,5})?/.*|[\w-]+@[\w+]+(\.[\w-]+)*:/?.*", re.ASCII
 )
+_PASSWORD = re.compile(r"\w+://[^/@]*:[^/]*@", re.ASCII)
 _IMAGE_URL = re.compile(r"(\w+([.-]\w+)*(:\d+)?/)?\w+([.-]\w+)*(/\w+([.-]\w+)*)*", re.ASCII)
 _CHART_URL = re.compile(r"(https?|oci)://[\w.-]+(:\d+)?(/.*)?", re.ASCII)
 _BRANCH = re.compile(r"[a-zA-Z0-9]([\w./-]*[\w-])?", re.ASCII)
@@ -72,6 +73,9 @@ def _repository(subscription: RepoSubscription) -> tuple[str, str] | None:
 def _git(git: GitSubscription, path: Path) -> Findings:
     if not _GIT_URL.fullmatch(git.repo_url):
         yield error((*path, "repoURL"), f"{_masked(git.repo_url)} is no URL of a Git repository")
+    elif _PASSWORD.match(git.repo_url):
+        message = f"{_masked(git.repo_url)} holds a password; put it into the worker's credentials directory"
+        yield error((*path, "repoURL"), message)
     if git.branch and (not _BRANCH.fullmatch(git.branch) or ".." in git.branch or "//" in git.branch):
         yield error((*path, "branch"), f"{git.branch} can't be the name of a branch")
     yield from _regexes(git.allow_tags_regexes, (*path, "allowTagsRegexes"))
@@ -120,7 +124,7 @@ def _regexes(patterns: Sequence[str], path: Path, *, single: bool = False) -> Fi
 
 def _masked(url: str) -> str:
     """A URL that may hold a password, for a message."""
-    return re.sub(r"//[^/@]*@", "//***@", url)
+    return re.sub(r"//[^/]*@", "//***@", url)
 
 
 _QUIET = re2.Options()

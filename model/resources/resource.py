@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import ClassVar, Final, Literal
 
 from pydantic import Field
@@ -52,17 +53,15 @@ def _without_empty(value: Json, dumped: Json) -> Json:
     """
     if isinstance(value, Manifest) and isinstance(dumped, dict):
         kept = dict(dumped)
-        for name, field in type(value).model_fields.items():
-            key = field.alias or name
+        for name, key, required, default in _fields(type(value)):
             if key not in kept:
                 continue
             inner = getattr(value, name)
-            default = field.get_default(call_default_factory=True, validated_data={})
             if not inner and inner == default:
                 del kept[key]
                 continue
             kept[key] = _without_empty(inner, kept[key])
-            if not kept[key] and isinstance(inner, Manifest) and not field.is_required():
+            if not kept[key] and isinstance(inner, Manifest) and not required:
                 del kept[key]
         return kept
     if isinstance(value, list) and isinstance(dumped, list):
@@ -70,3 +69,17 @@ def _without_empty(value: Json, dumped: Json) -> Json:
     if isinstance(value, dict) and isinstance(dumped, dict):
         return {key: _without_empty(value.get(key), outer) for key, outer in dumped.items()}
     return dumped
+
+
+@cache
+def _fields(model: type[Manifest]) -> list[tuple[str, str, bool, Json]]:
+    """Of each field: its name here and in manifests, whether it is required, and its default."""
+    return [
+        (
+            name,
+            field.alias or name,
+            field.is_required(),
+            field.get_default(call_default_factory=True, validated_data={}),
+        )
+        for name, field in model.model_fields.items()
+    ]

@@ -83,6 +83,7 @@ async def world(time_skipping: WorkflowEnvironment) -> AsyncIterator[World]:
         task_queue=TASK_QUEUE,
         workflows=[Discovery, ListeningWarehouse],
         activities=[watch.watch],
+        build_id="test",
         workflow_runner=sandbox([Discovery, ListeningWarehouse]),
     ):
         yield World(time_skipping, watch)

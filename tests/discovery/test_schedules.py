@@ -28,6 +28,7 @@ async def watch(dev_client: Client) -> AsyncIterator[FakeWatch]:
         task_queue=QUEUE,
         workflows=[Discovery, ListeningWarehouse],
         activities=[watch.watch],
+        build_id="test",
         workflow_runner=UnsandboxedWorkflowRunner(),
     ):
         yield watch

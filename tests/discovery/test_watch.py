@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
 from activities.discovery.backoff import Backoff
-from activities.discovery.watch import Watcher
+from activities.discovery.watch import Watcher, open_watcher
+from activities.outside import open_outside
+from activities.settings import ActivitySettings
 from examples.world.git_server import GitServer, Repository
 from examples.world.registry import Fault, Registry
 from model.discovery import DiscoveryReport, WatchRequest
@@ -444,7 +447,7 @@ async def test_platform_skips_images_that_lack_it(watcher: Watcher, clock: Clock
 
 
 async def test_credentials_are_used_and_never_told(
-    watcher: Watcher, clock: Clock, registry: Registry, tmp_path: Any
+    watcher: Watcher, clock: Clock, registry: Registry, tmp_path: Path
 ) -> None:
     registry.auth, registry.users = "token", {"robot": "open-sesame"}
     registry.push("private/app", "1.0.0")
@@ -465,4 +468,50 @@ async def test_credentials_are_used_and_never_told(
     report = await look(watcher, request(subscription, known=refused.observed))
 
     assert report.error == ""
+    assert "sesame" not in report.model_dump_json()
+
+
+async def test_public_addresses_are_reached_where_the_operator_says(
+    clock: Clock, registry: Registry, git_server: GitServer, tmp_path: Path
+) -> None:
+    registry.push("akuity/guestbook", "v0.0.1")
+    registry.push("akuity/guestbook", "v0.0.1-debug.1")
+    head = commit(git_server.repository("akuity/kargo-advanced"), "Begin")
+    config = tmp_path / "gitconfig"
+    config.write_text(f'[url "{git_server.url}/"]\n\tinsteadOf = https://github.com/\n')
+    settings = ActivitySettings(
+        data_directory=tmp_path / "elsewhere",
+        registry_mirrors={"ghcr.io": registry.host},
+        plain_http_registries=[registry.host],
+        git_config_file=config,
+    )
+    watcher = open_watcher(open_outside(settings))
+    try:
+        report = await look(
+            watcher,
+            request(
+                {
+                    "image": {
+                        "repoURL": "ghcr.io/akuity/guestbook",
+                        "allowTags": r"^v?[0-9]+\.[0-9]+\.[0-9]+([\+-].*)?$",
+                    }
+                },
+                {"git": {"repoURL": "https://github.com/akuity/kargo-advanced.git", "branch": "main"}},
+            ),
+        )
+    finally:
+        await watcher.registries.aclose()
+
+    assert report.artifacts is not None
+    assert report.artifacts.images[0].repo_url == "ghcr.io/akuity/guestbook"
+    assert [one.tag for one in report.artifacts.images[0].references] == ["v0.0.1", "v0.0.1-debug.1"]
+    assert [one.id for one in report.artifacts.git[0].commits] == [head]
+
+
+async def test_password_in_an_address_is_not_repeated(watcher: Watcher, clock: Clock, git_server: GitServer) -> None:
+    url = git_server.url.replace("://", "://ada:open-sesame@")
+
+    report = await look(watcher, request({"git": {"repoURL": f"{url}/gone.git"}}))
+
+    assert report.error
     assert "sesame" not in report.model_dump_json()

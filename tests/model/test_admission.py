@@ -164,7 +164,7 @@ def test_what_a_stage_requests(requests: list[Json], problems: list[str]) -> Non
     ],
 )
 def test_matching_the_upstream_stage(sources: dict[str, Json], problem: str) -> None:
-    options = {"autoPromotionOptions": {"selectionPolicy": "MatchUpstream"}}
+    options: dict[str, Json] = {"autoPromotionOptions": {"selectionPolicy": "MatchUpstream"}}
     found = said(stage(steps=[{"uses": "x"}], requestedFreight=[request(**sources, **options)]))
     assert f"! {REQUEST}.autoPromotionOptions.selectionPolicy: {problem}" in found
 
@@ -301,6 +301,11 @@ SUBSCRIPTION = "spec.subscriptions"
             [git(branch="--upload-pack=x")],
             f"! {SUBSCRIPTION}[0].git.branch: --upload-pack=x can't be the name of a branch",
         ),
+        (
+            [git("https://me:word@git.example.com/shop")],
+            f"! {SUBSCRIPTION}[0].git.repoURL: https://***@git.example.com/shop holds a password; "
+            "put it into the worker's credentials directory",
+        ),
         ([git(branch="a..b")], f"! {SUBSCRIPTION}[0].git.branch: a..b can't be the name of a branch"),
         (
             [git(semverConstraint="^1")],
@@ -394,6 +399,11 @@ METRIC = "spec.metrics[0]"
         (
             {"provider": {"web": {"url": "x", "authentication": {"oauth2": {"tokenUrl": "t", "clientId": "c"}}}}},
             f"! {METRIC}.provider.web.authentication.oauth2.clientSecret: is required",
+        ),
+        (
+            {"provider": {"web": {"url": "x", "authentication": {"oauth2": {"clientSecret": "plain"}}}}},
+            f"? {METRIC}.provider.web.authentication.oauth2.clientSecret: stands here in plain text, and so in the "
+            "history of workflows; take it from an argument with secretKeyRef",
         ),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.outside import Outside
-from activities.steps.catalog import all_activities
+from activities.steps.catalog import all_activities, load_steps
 from activities.steps.check import check_steps
 from activities.steps.registry import STEPS
 from model.steps import CheckStepsRequest, StepUse
@@ -46,6 +46,22 @@ async def test_check(outside: Outside, uses: str, config: Any, problem: str | No
         assert problem in report.problems[0].message
         assert report.problems[0].where.startswith("Stage/dev: steps[0]")
     assert set(report.kinds) == ({uses} & set(STEPS))
+
+
+def test_installed_packages_bring_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    class Entry:
+        def load(self) -> None:
+            asked.append("loaded")
+
+    def entries(group: str) -> list[Entry]:
+        asked.append(group)
+        return [Entry()]
+
+    monkeypatch.setattr("activities.steps.catalog.entry_points", entries)
+    load_steps()
+    assert asked == ["towpath.steps", "loaded"]
 
 
 def test_every_step_is_an_activity_of_its_name(outside: Outside) -> None:

@@ -93,6 +93,24 @@ class TestClone:
         assert await rebuilt.run("git-clone", config, recorded=recorded) == recorded
         assert (rebuilt.workspace / "src/base/a.yaml").read_text() == "a: 1\n"
 
+    async def test_another_attempt_replaces_what_the_first_left(self, outside: Outside, repository: Repository) -> None:
+        bench = Bench(outside)
+        config = clone(repository, {"path": "src", "branch": "main"}, OUT)
+        first = await bench.run("git-clone", config)
+        bench.write("src/half", "written")
+        (bench.workspace / "out/.git").unlink()
+        assert await bench.run("git-clone", config, repeated=True) == first
+        assert not (bench.workspace / "src/half").exists()
+
+    async def test_other_clones_are_left_alone(self, outside: Outside, repository: Repository) -> None:
+        bench = Bench(outside)
+        await bench.run("git-clone", clone(repository, {"path": "one", "branch": "main"}), alias="first")
+        bench.write("one/mine", "1")
+        await bench.run("git-clone", clone(repository, {"path": "two", "branch": "main"}), alias="second")
+        await bench.run("git-commit", {"path": "one", "message": "m"})
+        assert (bench.workspace / "one/mine").exists()
+        assert not (bench.workspace / "two/mine").exists()
+
     async def test_second_clone_fetches_nothing(
         self, outside: Outside, server: GitServer, repository: Repository
     ) -> None:
@@ -414,6 +432,27 @@ class TestPush:
         assert await other.run("git-push", {"path": "out"}, repeated=True) == first
         assert server.requests["POST git-receive-pack"] == 0
         assert repository.log("stage/dev") == ["later", "a=1", "theirs", "Initial commit"]
+
+    async def test_rebuild_pushes_nothing_and_brings_back_what_integrating_made(
+        self, outside: Outside, server: GitServer, repository: Repository
+    ) -> None:
+        bench = Bench(outside, "dev.1.a")
+        await committed(bench, repository)
+        repository.commit({"b": "2"}, "theirs", branch="stage/dev")
+        pushed = await bench.run("git-push", {"path": "out"})
+        bench.write("out/c", "3")
+        second = await bench.run("git-commit", {"path": "out", "message": "c"})
+
+        other = Bench(outside, "dev.2.a")
+        base = repository.log("stage/dev", "%H")[-1]
+        await other.run("git-clone", clone(repository, OUT), recorded={"commits": {"./out": base}})
+        other.write("out/a", "1")
+        await other.run("git-commit", {"path": "out", "message": "a=1"})
+        server.requests.clear()
+        assert await other.run("git-push", {"path": "out"}, recorded=pushed) == pushed
+        assert server.requests["POST git-receive-pack"] == 0
+        other.write("out/c", "3")
+        assert await other.run("git-commit", {"path": "out", "message": "c"}) == second
 
     async def test_many_promotions_push_one_branch_at_once(self, outside: Outside, repository: Repository) -> None:
         import asyncio

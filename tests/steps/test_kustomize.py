@@ -328,15 +328,32 @@ async def test_build_says_why_it_refuses(tmp_path: Path, case: str, monkeypatch:
     assert not any(name.endswith("ran") for name in tree(tmp_path))
 
 
-async def test_build_passes_the_helm_options_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+HELM = """#!/bin/sh
+echo "$@" >> "$(dirname "$0")/calls"
+case "$1" in
+  version) echo v3.19.0 ;;
+  template) printf 'apiVersion: v1\\nkind: ConfigMap\\nmetadata:\\n  name: from-chart\\n' ;;
+esac
+"""
+
+
+async def test_build_inflates_charts_with_the_options_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, {"bin/helm": HELM})
     helm = tmp_path / "bin/helm"
-    write(tmp_path, {"bin/helm": '#!/bin/sh\necho "$0 $@" >&2; exit 3\n'})
     helm.chmod(0o755)
     monkeypatch.setattr(kustomize.shutil, "which", lambda name: str(helm))
-    write(tmp_path, kustomization("helmCharts: [{name: app}]\n") | {"w/k/charts/app/Chart.yaml": "name: app\n"})
-    config = {"path": "k", "outPath": "o", "plugin": {"helm": {"apiVersions": ["a/v1"], "kubeVersion": "1.30.0"}}}
-    with pytest.raises(StepErrored, match="version"):  # kustomize asks helm for its version first
-        await run_step("kustomize-build", config, step_context(tmp_path / "w"))
+    chart = {"w/k/charts/app/Chart.yaml": "name: app\n", "w/k/charts/app/values.yaml": "a: 1\n"}
+    write(tmp_path, kustomization("helmCharts: [{name: app}]\n") | chart)
+    config = {
+        "path": "k",
+        "outPath": "o",
+        "plugin": {"helm": {"apiVersions": ["a/v1", "b/v1"], "kubeVersion": "1.30.0"}},
+    }
+    await run_step("kustomize-build", config, step_context(tmp_path / "w"))
+    assert list(tree(tmp_path / "w/o")) == ["configmap-from-chart.yaml"]
+    [call] = [line for line in (tmp_path / "bin/calls").read_text().splitlines() if line.startswith("template")]
+    for option in ("--api-versions a/v1", "--api-versions b/v1", "--kube-version 1.30.0"):
+        assert option in call
 
 
 async def test_two_resources_of_one_file_name_are_not_lost(tmp_path: Path) -> None:
