@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterable
 from typing import Literal
 
+from temporalio.exceptions import ApplicationError
+
 from activities.mask import MASKED, Mask, current
 
 #: Secrets in the shapes they are known to be sent in, whoever logs them.
@@ -86,4 +88,15 @@ def configure(
         logging.getLogger(ours).setLevel(level)
     # What the SDK says of its own doings at INFO, nobody can use.
     logging.getLogger("temporalio.worker").setLevel("DEBUG" if level == "DEBUG" else "WARNING")
+    # A step that failed has said so in its outcome; the SDK would add a traceback through its own insides.
+    logging.getLogger("temporalio.activity").addFilter(_without_traceback)
     return handler
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Leave the traceback out where an activity ended with an error of ours, and keep what it says."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, ApplicationError):
+        record.msg, record.args = f"{record.getMessage().split(' (', 1)[0]}: {error}", ()
+        record.exc_info = None
+    return True

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from temporalio.client import Client
@@ -26,12 +27,23 @@ _POLLERS = PollerBehaviorAutoscaling(minimum=2, maximum=20, initial=5)
 _NEVER_CANCELLED = timedelta(hours=24)
 
 
+def _installed() -> bool:
+    try:
+        version("towpath")
+    except PackageNotFoundError:
+        return False
+    return True
+
+
 def build_workers(
     client: Client, settings: WorkerSettings, host: Host, workflows: Sequence[type], activities: Sequence[Activity]
 ) -> list[Worker]:
     """One worker for the shared task queue and, unless there is one host only, one for the host's own queue."""
+    # Given, because the SDK would else hash every module that is loaded: seconds at each start.
+    build = f"towpath-{version('towpath')}" if _installed() else "towpath"
     shared = Worker(
         client,
+        build_id=build,
         task_queue=host.task_queue,
         workflows=workflows,
         activities=activities,
@@ -49,6 +61,7 @@ def build_workers(
         return [shared]
     own = Worker(
         client,
+        build_id=build,
         task_queue=host.queue,
         activities=activities,
         identity=host.identity,

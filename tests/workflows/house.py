@@ -289,6 +289,7 @@ async def house(environment: WorkflowEnvironment) -> AsyncIterator[House]:
         workflows=[Cluster, FanOut, Project, Promotion, Silent, Stage, Verification, Warehouse],
         activities=[built.step],
         workflow_runner=RUNNER,
+        build_id="test",
     )
     async with worker:
         await environment.client.start_workflow(
