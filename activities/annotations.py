@@ -1,4 +1,4 @@
-"""What a model's fields mean to those who read about them: type, default and description in words, for the references."""
+"""What a model's fields mean to those who read about them: type, default and description, for the references."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def type_words(annotation: Any) -> str:
         return "one of " + ", ".join(f"`{member.value}`" for member in annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "object"
-    return _WORDS.get(annotation) or getattr(annotation, "__name__", str(annotation))
+    return _WORDS.get(annotation) or str(getattr(annotation, "__name__", annotation))
 
 
 def models_in(annotation: Any) -> list[type[BaseModel]]:

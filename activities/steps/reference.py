@@ -34,9 +34,9 @@ _INDEX = f"""\
 {_NOTICE}
 
 Names, configs and outputs are Kargo's. Every step may carry `as`, `if`, `vars`, `continueOnError` and `retry` as well.
-Paths are those of the promotion's workspace: `/out` and `../out` are `out` in it, and nothing leads out of it. Values may
-hold expressions, `${{{{ … }}}}`; the config is checked when manifests are applied, and again after its expressions were
-evaluated.
+Paths are those of the promotion's workspace: `/out` and `../out` are `out` in it, and nothing leads out of it. Values
+may hold expressions, `${{{{ … }}}}`; the config is checked when manifests are applied, and again after its expressions
+were evaluated.
 
 | step | effect | what it does |
 | --- | --- | --- |
@@ -94,7 +94,7 @@ def _nature(step: Step) -> Iterator[str]:
         yield f"- It waits: asked again every {format_duration(kind.poll_interval)} unless it says otherwise."
     timeout = f"{format_duration(kind.timeout)}, waiting included" if kind.timeout else "none"
     yield f"- Timeout unless `retry.timeout` says another: {timeout}."
-    yield f"- Errors in a row after which it is Errored, unless `retry.errorThreshold` says another: {kind.error_threshold}."
+    yield f"- Errors in a row that end it, unless `retry.errorThreshold` says another count: {kind.error_threshold}."
 
 
 def _config(step: Step) -> str:
