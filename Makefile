@@ -25,6 +25,9 @@ test: $(BIN)/.ready ## all tests but the slow ones of `make bench`
 demo: $(BIN)/.ready ## the whole way from a new image to production, on this machine
 	$(BIN)/towpath demo
 
+bench: $(BIN)/.ready ## how fast it is; BENCH="--quick promotion" chooses
+	$(BIN)/python -m bench $(BENCH)
+
 # Versions and hashes for every platform: of all that developing needs, and of what the image is made of.
 constraints: $(BIN)/uv ## rewrite constraints.txt and constraints-runtime.txt from pyproject.toml; UPGRADE=--upgrade for newer versions
 	$(COMPILE) $(UPGRADE) --group dev --output-file constraints.txt pyproject.toml
