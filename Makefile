@@ -30,6 +30,7 @@ bench: $(BIN)/.ready ## how fast it is; BENCH="--quick promotion" chooses
 
 docs: $(BIN)/.ready ## rewrite what programs write of docs/
 	$(BIN)/python -m starter.reference
+	$(BIN)/python -m starter.refusals
 	$(BIN)/python -m worker.reference
 	$(BIN)/python -m activities.steps.reference
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from activities.annotations import cell, descriptions, is_list, models_in, name_of, type_words, value_words
 from activities.steps.catalog import load_steps
+from activities.steps.check import KARGO_STEPS
 from activities.steps.registry import STEPS, Step
 from model.base import format_duration
 from model.steps import Effect
@@ -56,7 +57,10 @@ def pages(root: Path) -> dict[str, str]:
         f"| [{name}]({name}.md) | {step.kind.effect.value} | {cell(_says(step).partition(chr(10) * 2)[0])} |"
         for name, step in steps.items()
     ]
+    missing = ", ".join(f"`{name}`" for name in sorted(KARGO_STEPS - STEPS.keys()))
     index = _INDEX + "\n".join(rows) + "\n"
+    if missing:
+        index += f"\nRefused so far, though Kargo has them, in its open-source or its paid edition: {missing}.\n"
     return {"README.md": index} | {f"{name}.md": page(step, root) for name, step in steps.items()}
 
 
