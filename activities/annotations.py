@@ -78,8 +78,11 @@ def value_words(value: Any) -> str:
 
 
 def descriptions(model: type[BaseModel]) -> dict[str, str]:
-    """What is said about each field of a model: its `description`, else the `#:` comment before it."""
+    """What is said about each field of a model: its `description`, the `#:` comment before it, or of what it holds."""
     said: dict[str, str] = {}
+    for name, field in model.model_fields.items():
+        if (held := models_in(field.annotation)) and (text := inspect.getdoc(held[0])):
+            said[name] = text.partition("\n\n")[0]
     for base in reversed(model.__mro__):
         if issubclass(base, BaseModel) and base is not BaseModel:
             said |= _comments(base)

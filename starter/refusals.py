@@ -51,7 +51,10 @@ def _fields(severity: Severity) -> str:
             rows.setdefault((row.path.replace("[*]", "[]"), row.sentence), []).append(row.kind)
     return _table(
         ("kind", "field", "what is said"),
-        [f"| {', '.join(names)} | `{path}` | {sentence} |" for (path, sentence), names in rows.items()],
+        [
+            f"| {', '.join(names)} | `{path}` | {sentence.replace('<', '&lt;')} |"
+            for (path, sentence), names in rows.items()
+        ],
     )
 
 

@@ -102,7 +102,7 @@ def _nature(step: Step) -> Iterator[str]:
 
 
 def _config(step: Step) -> str:
-    rows = list(_rows(step.config, ""))
+    rows = [f"| `{path}` | {kind} | {default} | {said} |" for path, kind, default, said in _fields(step.config, "")]
     free = step.config.model_config.get("extra") == "allow"
     if free or not rows:
         said = inspect.getdoc(step.config) or ""
@@ -111,23 +111,20 @@ def _config(step: Step) -> str:
     return head + "\n".join(rows)
 
 
-def _rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
+def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, str]]:
+    """Path, type, default and description of every field, those of the models it holds after it."""
     said = descriptions(model)
     for name, field in model.model_fields.items():
         path = prefix + name_of(name, field)
         default = "required" if field.is_required() else value_words(field.get_default(call_default_factory=True))
-        yield f"| `{path}` | {cell(type_words(field.annotation))} | {default} | {cell(said.get(name, ''))} |"
+        yield path, cell(type_words(field.annotation)), default, cell(said.get(name, ""))
         for inner in models_in(field.annotation):
-            yield from _rows(inner, f"{path}[]." if is_list(field.annotation) else f"{path}.")
+            yield from _fields(inner, f"{path}[]." if is_list(field.annotation) else f"{path}.")
 
 
 def _outputs(step: Step) -> str:
     if step.output is not None:
-        said = descriptions(step.output)
-        rows = [
-            f"| `{name_of(name, field)}` | {cell(type_words(field.annotation))} | {cell(said.get(name, ''))} |"
-            for name, field in step.output.model_fields.items()
-        ]
+        rows = [f"| `{path}` | {kind} | {said} |" for path, kind, _, said in _fields(step.output, "")]
         intro = inspect.getdoc(step.output) or ""
         return f"{intro}\n\n| output | type | description |\n| --- | --- | --- |\n" + "\n".join(rows)
     returns = inspect.signature(step.run).return_annotation
