@@ -20,10 +20,13 @@ check: $(BIN)/.ready ## lint, formatting, types, import contracts
 	$(BIN)/lint-imports --no-cache
 
 test: $(BIN)/.ready ## all tests but the slow ones of `make bench`
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 demo: $(BIN)/.ready ## the whole way from a new image to production, on this machine
-	$(BIN)/towpath demo
+	@$(BIN)/python -m examples.demo
+
+bench: $(BIN)/.ready ## how fast it is; BENCH="--quick promotion" chooses
+	$(BIN)/python -m bench $(BENCH)
 
 # Versions and hashes for every platform: of all that developing needs, and of what the image is made of.
 constraints: $(BIN)/uv ## rewrite constraints.txt and constraints-runtime.txt from pyproject.toml; UPGRADE=--upgrade for newer versions

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from random import SystemRandom
 from typing import TypeVar
@@ -41,11 +40,13 @@ from starter.errors import Ambiguous, InvalidInput, NotFound, Refused, ServerSil
 from starter.files import ManifestFile
 from starter.following import follow_promotion
 from starter.listing import (
+    ProjectLine,
     RunLine,
     StageLine,
     WarehouseLine,
     entities,
     last_part,
+    project_lines,
     run_lines,
     runs,
     stage_lines,
@@ -146,6 +147,10 @@ class Towpath:
         await check_there(self.calls, reference)
 
     # Projects and what they hold
+
+    async def project_lines(self) -> list[ProjectLine]:
+        """All Projects at a glance, by name: one call."""
+        return await project_lines(await self.calls.executions(entities("Project")))
 
     async def project_names(self) -> list[str]:
         return sorted(last_part(execution) for execution in await self.calls.executions(entities("Project")))
@@ -421,13 +426,15 @@ class Towpath:
             details=f"Freight {record.name} ({record.alias}) to all Stages immediately downstream of {stage}"
             f" in Project {project}, asked for by {self.actor or 'nobody in particular'}",
         )
-        return await self._admission(fanout_target(project, name), start)
+        admission = await self._admission(fanout_target(project, name), start)
+        await self._started([promotion_target(project, promotion) for promotion in admission.promotions])
+        return admission
 
     async def candidate(self, project: str, stage: str, warehouse: str) -> FreightRecord:
         """The newest Freight of a Warehouse that is available to a Stage. Raises NotFound."""
         check_name("Warehouse", warehouse)
         shown = await self.get_stage(project, stage)
-        spec = Stage.model_validate({**shown, "status": None} if "status" in shown else shown).spec
+        spec = Stage.model_validate({key: value for key, value in shown.items() if key != "status"}).spec
         records = await self.freight_records(project, [warehouse])
         passing = [line.name for line in await self.stage_lines(project) if line.summary.control_flow]
         now = datetime.now(UTC)
@@ -456,20 +463,33 @@ class Towpath:
         """Aborts a Promotion or a FanOut that is under way; of one that is over nothing changes, and says so."""
         check_name("Project", project)
         check_name("Promotion", name)
-        promotion = promotion_target(project, name)
-        if await self.calls.running(promotion):
-            await self._abort(promotion, reason)
-            return Outcome(message=f"Promotion {name} is being aborted")
-        fanout = fanout_target(project, name)
-        if await self.calls.running(fanout):
-            await self._abort(fanout, reason)
+        promotion, fanout = promotion_target(project, name), fanout_target(project, name)
+        if await self.calls.running(fanout) and await self._abort(fanout, reason):
             return Outcome(message=f"the promotions of {name} are being aborted")
+        under_way = await self.calls.running(promotion) and not await self._is_over(project, name)
+        if under_way and await self._abort(promotion, reason):
+            return Outcome(message=f"Promotion {name} is being aborted")
         view = await self.promotion_view(project, name)
-        return Outcome(message=f"Promotion {name} is over already: {view.phase}")
+        phase = view.phase.value if view.phase else "refused"
+        return Outcome(message=f"Promotion {name} is over already: {phase}")
 
-    async def _abort(self, target: Target, reason: str) -> None:
-        await self.calls.signal(target, "abort", AbortRequest(actor=self.actor, reason=reason))
-        await self.calls.cancel(target)
+    async def _is_over(self, project: str, name: str) -> bool:
+        """Whether its phase is final, though its workflow may take a moment to close."""
+        try:
+            view = await self.promotion_view(project, name)
+        except WorkerSilent:
+            # What is to be aborted may be just what keeps the worker busy.
+            return False
+        return view.phase is not None and view.phase.terminal
+
+    async def _abort(self, target: Target, reason: str) -> bool:
+        """Aborts a run. False: it was over before it heard of it."""
+        try:
+            await self.calls.signal(target, "abort", AbortRequest(actor=self.actor, reason=reason))
+            await self.calls.cancel(target)
+        except NotFound:
+            return False
+        return True
 
     # Verifications
 
@@ -522,9 +542,16 @@ class Towpath:
             return await self.calls.update_with_start(target, start, "admission", Admission, fresh=True)
         except WorkerSilent:
             # Nobody must be surprised, hours later, by a promotion that was reported as not made.
-            with suppress(NotFound):
-                await self._abort(target, "nobody answered the request")
+            await self._abort(target, "nobody answered the request")
             raise
+
+    async def _started(self, targets: Sequence[Target]) -> None:
+        """Waits, for a bounded time, until what was promised is there to be seen."""
+        for target in targets:
+            for _ in range(100):
+                if await self.calls.exists(target):
+                    break
+                await asyncio.sleep(0.05)
 
     async def _known(self, project: str, lines: list[T]) -> list[T]:
         """The lines; where there are none, the Project must at least be there."""

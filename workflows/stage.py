@@ -185,7 +185,6 @@ class Stage:
         handle = workflow.get_external_workflow_handle(running.workflow_id)
         try:
             await handle.signal("abort", message.actor)
-            await handle.cancel()
         except FailureError as error:
             workflow.logger.warning("verification %s can't be reached: %s", running.name, error)
             if self.state.verifying is running:
@@ -213,9 +212,9 @@ class Stage:
             return Outcome(ok=False, message=f"Stage {self.state.name} is promoted by {names}: abort it or use --force")
         reason = AbortRequest(actor=message.actor, reason="its Stage was deleted")
         for entry in busy:
-            await self._abort(entry.workflow_id, reason)
+            await self._end(entry.workflow_id, reason)
         if self.state.verifying is not None:
-            await self._abort(self.state.verifying.workflow_id, message.actor)
+            await self._end(self.state.verifying.workflow_id, message.actor)
         self.state.retired = True
         self._touch()
         return Outcome(message=f"Stage {self.state.name} is deleted")
@@ -367,7 +366,7 @@ class Stage:
     async def _start_next(self) -> None:
         """Give the turn to the first in the queue, if it may start now."""
         assert self.stage is not None
-        while self.state.queue and not may_verify(self.stage, self.state) and not self._waiting():
+        while self.state.queue and not self._waiting():
             entry = self.state.queue.pop(0)
             record = find_freight(self.state, entry.freight.name)
             verdict = freight_availability(self.stage, self.state, record, workflow.now()) if record else None
@@ -443,7 +442,7 @@ class Stage:
                 actor="controller:towpath",
                 created_at=workflow.now(),
             )
-            may_start = not self.state.queue and not may_verify(self.stage, self.state) and self._waiting() == ""
+            may_start = not self.state.queue and self._waiting() == ""
             granted = None
             if may_start:
                 self._take_turn(entry)
@@ -704,11 +703,13 @@ class Stage:
                 missing.append(str(reference))
         return found, missing
 
-    async def _abort(self, workflow_id: str, message: AbortRequest | str) -> None:
+    async def _end(self, workflow_id: str, message: AbortRequest | str) -> None:
+        """Abort a run of this Stage's. A Verification ends by the signal, a Promotion by its cancellation."""
         handle = workflow.get_external_workflow_handle(workflow_id)
         try:
             await handle.signal("abort", message)
-            await handle.cancel()
+            if isinstance(message, AbortRequest):
+                await handle.cancel()
         except FailureError as error:
             workflow.logger.info("%s was over already: %s", workflow_id, error)
 
