@@ -68,7 +68,7 @@ from starter.targets import (
     verification_target,
     warehouse_target,
 )
-from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, attributes
+from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes
 from workflows.connection import ServerUnreachable, connect
 from workflows.converter import KeysInvalid
 from workflows.settings import SettingsInvalid
@@ -395,7 +395,7 @@ class Towpath:
         start = Start(
             workflow="Promotion",
             arg=request,
-            search_attributes=self._attributes(project, stage, record.name),
+            search_attributes=self._attributes(project, stage, record),
             memo={SUMMARY: {"freightAlias": record.alias, "actor": self.actor}},
             summary=f"{shown} to {stage}",
             details=f"Freight {record.name} ({record.alias}) to Stage {stage} of Project {project},"
@@ -420,7 +420,7 @@ class Towpath:
         start = Start(
             workflow="FanOut",
             arg=request,
-            search_attributes=self._attributes(project, stage, record.name),
+            search_attributes=self._attributes(project, stage, record),
             memo={SUMMARY: {"freightAlias": record.alias, "actor": self.actor}},
             summary=f"{record.alias or record.name[:7]} to all downstream of {stage}",
             details=f"Freight {record.name} ({record.alias}) to all Stages immediately downstream of {stage}"
@@ -582,5 +582,8 @@ class Towpath:
     def _run_name(self, stage: str, freight: str) -> str:
         return names.run_name(stage, names.new_ulid(datetime.now(UTC), self._random), freight)
 
-    def _attributes(self, project: str, stage: str, freight: str) -> TypedSearchAttributes:
-        return attributes({PROJECT: project, STAGE: stage, FREIGHT: freight, PHASE: "Pending"})
+    def _attributes(self, project: str, stage: str, record: FreightRecord) -> TypedSearchAttributes:
+        warehouse = record.reference.origin.name
+        return attributes(
+            {PROJECT: project, STAGE: stage, WAREHOUSE: warehouse, FREIGHT: record.name, PHASE: "Pending"}
+        )
