@@ -1,4 +1,5 @@
-"""Steps on YAML and JSON files: `yaml-update`, `yaml-parse`, `yaml-merge`, `json-update`, `json-parse`."""
+"""Steps on YAML, JSON and TOML files: `yaml-update`, `yaml-parse`, `yaml-merge`, `json-update`, `json-parse`,
+`toml-update`, `toml-parse`."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from pydantic import Field
 
 from activities.json_edit import InvalidJson, set_value
 from activities.steps.registry import StepConfig, StepContext, StepErrored, StepOutput, step
+from activities.toml_edit import InvalidToml, parse_toml, set_toml_scalars, toml_scalar
 from activities.yaml_documents import InvalidYaml, document, documents, dump, with_string_keys
 from activities.yaml_edit import NoSuchKey, number, scalar, set_scalars
 from expressions.errors import ExpressionError, Fault
@@ -34,7 +36,7 @@ class Update(StepConfig):
 
 
 class UpdateConfig(StepConfig):
-    """Config of `yaml-update` and `json-update`."""
+    """Config of `yaml-update`, `json-update` and `toml-update`."""
 
     #: The file.
     path: str = Field(min_length=1)
@@ -52,7 +54,7 @@ class Rule(StepConfig):
 
 
 class ParseConfig(StepConfig):
-    """Config of `yaml-parse` and `json-parse`."""
+    """Config of `yaml-parse`, `json-parse` and `toml-parse`."""
 
     #: The file.
     path: str = Field(min_length=1)
@@ -128,6 +130,22 @@ async def yaml_parse(config: ParseConfig, context: StepContext) -> dict[str, Jso
 async def json_parse(config: ParseConfig, context: StepContext) -> dict[str, Json]:
     """Read values of a JSON file by expressions."""
     return await asyncio.to_thread(_outputs, context.path(config.path), config, from_json)
+
+
+@step("toml-update", config=UpdateConfig, output=CommitMessage, effect=Effect.WORKSPACE)
+async def toml_update(config: UpdateConfig, context: StepContext) -> CommitMessage:
+    """Set values that are there already, each in its place; every other byte of the file stays as it is."""
+    updates = [(update.key, update.value) for update in config.updates]
+    await asyncio.to_thread(
+        _rewritten, context.path(config.path), config.path, lambda text: set_toml_scalars(text, updates)
+    )
+    return _message(config, toml_scalar)
+
+
+@step("toml-parse", config=ParseConfig, effect=Effect.WORKSPACE)
+async def toml_parse(config: ParseConfig, context: StepContext) -> dict[str, Json]:
+    """Read values of a TOML file by expressions; dates and times are texts."""
+    return await asyncio.to_thread(_outputs, context.path(config.path), config, parse_toml)
 
 
 def _outputs(path: Path, config: ParseConfig, parse: Callable[[str], Json]) -> dict[str, Json]:
@@ -207,7 +225,7 @@ def _rewritten(path: Path, name: str, change: Callable[[str], str]) -> None:
     text = _read(path, name)
     try:
         changed = change(text)
-    except (NoSuchKey, InvalidYaml, InvalidJson) as error:
+    except (NoSuchKey, InvalidYaml, InvalidJson, InvalidToml) as error:
         raise StepErrored(f"{name}: {error}") from error
     if changed != text:
         _write(path, name, changed)
