@@ -9,11 +9,13 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from random import SystemRandom
 from typing import TypeVar
 
 from temporalio.client import Client
 from temporalio.common import TypedSearchAttributes
+from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
 from model import names
 from model.availability import availability
@@ -95,6 +97,13 @@ def check_name(kind: str, name: str) -> str:
     return name
 
 
+@lru_cache(maxsize=1)
+def _quiet_runtime() -> Runtime:
+    """The SDK's runtime without log lines of its own: what goes wrong is said by this client, once."""
+    logging = LoggingConfig(filter=TelemetryFilter(core_level="ERROR", other_level="ERROR"))
+    return Runtime(telemetry=TelemetryConfig(logging=logging))
+
+
 class Towpath:
     """A client of one Towpath: one Temporal namespace, and whoever acts through it.
 
@@ -111,7 +120,7 @@ class Towpath:
     async def connect(cls, actor: str = "") -> Towpath:
         """Connects as Temporal's environment says, else to this machine's server. Raises ServerSilent."""
         try:
-            return cls(await connect(), actor)
+            return cls(await connect(runtime=_quiet_runtime()), actor)
         except ServerUnreachable as error:
             raise ServerSilent(str(error)) from error
         except (SettingsInvalid, KeysInvalid) as error:

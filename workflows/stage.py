@@ -376,7 +376,7 @@ class Stage:
     async def _start_next(self) -> None:
         """Give the turn to the first in the queue, if it may start now."""
         assert self.stage is not None
-        while self.state.queue and not may_verify(self.stage, self.state) and not self._waiting():
+        while self.state.queue and not self._waiting():
             entry = self.state.queue.pop(0)
             record = find_freight(self.state, entry.freight.name)
             verdict = freight_availability(self.stage, self.state, record, workflow.now()) if record else None
@@ -452,7 +452,7 @@ class Stage:
                 actor="controller:towpath",
                 created_at=workflow.now(),
             )
-            may_start = not self.state.queue and not may_verify(self.stage, self.state) and self._waiting() == ""
+            may_start = not self.state.queue and self._waiting() == ""
             granted = None
             if may_start:
                 self._take_turn(entry)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from temporalio.client import Client
 from temporalio.service import RPCError
 
 from examples.world.guestbook import GUESTBOOK, IMAGE, GuestbookWorld
@@ -87,6 +88,8 @@ class Scene:
     world: GuestbookWorld
     gates: Gates
     stages: Sequence[str]
+    #: With it all payloads are encrypted.
+    keys: Path | None = None
     _towpath: Towpath | None = None
     freight: str = ""
     promotions: dict[str, str] = field(default_factory=dict)
@@ -99,8 +102,11 @@ class Scene:
         return self._towpath
 
     async def connect(self, address: str) -> None:
-        settings = ClientSettings(data_directory=self.directory / "client", encryption_keys_file=None)
-        self._towpath = Towpath(await connect_to({"target_host": address}, settings))
+        self._towpath = Towpath(await self.client(address))
+
+    async def client(self, address: str) -> Client:
+        settings = ClientSettings(data_directory=self.directory / "client", encryption_keys_file=self.keys)
+        return await connect_to({"target_host": address}, settings)
 
     def environment(self, host: str) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("TOWPATH_", "TEMPORAL_"))}
@@ -109,6 +115,7 @@ class Scene:
             **self.world.settings(),
             **self.gates.environment(),
             **({"TEMPORAL_ADDRESS": self.server.address} if self.server else {}),
+            **({"TOWPATH_ENCRYPTION_KEYS_FILE": str(self.keys)} if self.keys else {}),
             "TOWPATH_DATA_DIRECTORY": str(self.directory / host),
             # Steps that are held at a gate hold their slot.
             "TOWPATH_STEP_CONCURRENCY": "100",
@@ -247,7 +254,12 @@ class Scene:
 
 @asynccontextmanager
 async def scene(
-    directory: Path, stages: Sequence[str], *, new_branch: Sequence[str] = (), served: bool = True
+    directory: Path,
+    stages: Sequence[str],
+    *,
+    new_branch: Sequence[str] = (),
+    served: bool = True,
+    keys: Path | None = None,
 ) -> AsyncIterator[Scene]:
     """Everything but workers, and with `served` a Temporal server that is started again when it falls.
 
@@ -263,10 +275,10 @@ async def scene(
             if stage not in new_branch:
                 world.repository.git("update-ref", f"refs/heads/env/{stage}", base)
         world.push_image(TAG)
-        built = Scene(directory, None, world, Gates(directory / "gates"), stages)
+        built = Scene(directory, None, world, Gates(directory / "gates"), stages, keys)
         async with AsyncExitStack() as stack:
             if served:
-                settings = ClientSettings(data_directory=directory / "temporal", encryption_keys_file=None)
+                settings = ClientSettings(data_directory=directory / "temporal", encryption_keys_file=keys)
                 built.server = await stack.enter_async_context(EmbeddedServer(settings, port=free_port(0), ui=False))
                 supervision = asyncio.create_task(built.server.supervise())
                 stack.callback(supervision.cancel)
