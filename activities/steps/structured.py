@@ -29,42 +29,54 @@ MAX_SIZE = 16 * 1024 * 1024
 class Update(StepConfig):
     """A dotted key, and its new value: text, number, bool or null."""
 
+    #: Where: keys and places in lists, joined by dots; a dot in a key is written `\.`.
     key: str = Field(min_length=1)
+    #: The new value: text, number, bool or null.
     value: Json
 
 
 class UpdateConfig(StepConfig):
     """Config of `yaml-update`, `json-update` and `toml-update`."""
 
+    #: The file.
     path: str = Field(min_length=1)
+    #: What to set.
     updates: list[Update] = Field(min_length=1)
 
 
 class Rule(StepConfig):
     """An output, and the expression that finds it: the document's keys are its variables."""
 
+    #: Name of the output.
     name: str = Field(min_length=1)
+    #: Expression on the document, whose keys are its variables.
     from_expression: str = Field(min_length=1)
 
 
 class ParseConfig(StepConfig):
     """Config of `yaml-parse`, `json-parse` and `toml-parse`."""
 
+    #: The file.
     path: str = Field(min_length=1)
+    #: What to read.
     outputs: list[Rule] = Field(min_length=1)
 
 
 class MergeConfig(StepConfig):
     """Config of `yaml-merge`. Later files win."""
 
+    #: Files to merge, the strongest last.
     in_files: list[str] = Field(min_length=1)
+    #: The file to write.
     out_file: str = Field(min_length=1)
+    #: Leave out files that aren't there; otherwise the step fails.
     ignore_missing_files: bool = False
 
 
 class CommitMessage(StepOutput):
     """A fragment for git-commit's message; None when nothing was done."""
 
+    #: A message that says what was changed.
     commit_message: str | None = None
 
 

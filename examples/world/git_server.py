@@ -161,6 +161,8 @@ def _git(*args: str, cwd: Path, env: dict[str, str] | None = None, stdin: str | 
 def _handler(world: GitServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Head and body leave in two writes; with Nagle's algorithm the second would wait for the client.
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             self._serve(b"")
