@@ -368,9 +368,10 @@ async def test_unreachable_git_host_is_an_error_that_names_it(
     ("change", "expected"),
     [
         ({"branch": "gone"}, "has no branch gone"),
-        ({"commitSelectionStrategy": "SemVer"}, "commitSelectionStrategy SemVer is not supported yet"),
-        ({"includePaths": ["apps"]}, "includePaths is not supported yet"),
-        ({"expressionFilter": "true"}, "expressionFilter is not supported yet"),
+        ({"includePaths": ["regex:("]}, "includePaths: 'regex:(' is not a regular expression"),
+        ({"excludePaths": ["glob:["]}, "excludePaths: 'glob:[' is no glob pattern"),
+        ({"expressionFilter": "subject +"}, "expressionFilter, at commit"),
+        ({"expressionFilter": "subject"}, "must give a bool"),
         ({"repoURL": "file:///etc"}, "expected https://…, http://… or ssh://…"),
     ],
 )
