@@ -71,7 +71,6 @@ ROWS: tuple[Row, ...] = (
     Row("ClusterConfig", "spec", "settings in a ClusterConfig are not supported yet"),
     Row("Warehouse", "spec.shard", "shards are not supported yet"),
     Row("Warehouse", "spec.freightCreationCriteria", "criteria for making Freight are not supported yet"),
-    Row("Warehouse", "spec.subscriptions[*].chart", "subscriptions to charts are not supported yet"),
     Row(
         "Warehouse",
         "spec.subscriptions[*]",

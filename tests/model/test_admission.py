@@ -543,7 +543,6 @@ def test_secrets_and_config_maps_stay_with_the_worker(kind: type[Resource]) -> N
 @pytest.mark.parametrize(
     ("unsupported", "problem"),
     [
-        (warehouse({"chart": {"repoURL": "oci://h/c"}}), f"{SUBSCRIPTION}[0].chart: subscriptions to charts"),
         (warehouse({"name": "n", "s3": {}}), f"{SUBSCRIPTION}[0]: subscriptions to anything but git and image"),
         (warehouse(git(), shard="east"), "spec.shard: shards"),
         (warehouse(git(), freightCreationCriteria={"expression": "true"}), "spec.freightCreationCriteria: criteria"),
