@@ -140,9 +140,9 @@ class Git:
         try:
             if len(full) < len(missing):
                 raise RefNotFound("a shortened commit id")
-            await self.command.run(
-                *arguments, "origin", *(f"+{oid}:refs/tips/{oid}" for oid in full), git_dir=path, remote=remote
-            )
+            # Through stdin: there may be thousands.
+            wanted = "".join(f"+{oid}:refs/tips/{oid}\n" for oid in full)
+            await self.command.run(*arguments, "--stdin", "origin", git_dir=path, remote=remote, stdin=wanted)
         except RefNotFound:
             # Shortened ids, and servers that give out only tips: everything the remote has, then look.
             await self.command.run(

@@ -99,7 +99,8 @@ class Repository:
                 _git("read-tree", parent, cwd=self.path, env=env)
             for name, text in files.items():
                 if text is None:
-                    _git("update-index", "--force-remove", name, cwd=self.path, env=env)
+                    # A mode of 0 takes a name away, without a work tree.
+                    _git("update-index", "--index-info", cwd=self.path, env=env, stdin=f"0 {'0' * 40}\t{name}\n")
                     continue
                 blob = self.git("hash-object", "-w", "--stdin", stdin=text)
                 _git("update-index", "--add", "--cacheinfo", f"100644,{blob},{name}", cwd=self.path, env=env)
