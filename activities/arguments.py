@@ -60,7 +60,7 @@ def evaluate_arguments(
         value, used = _evaluated(f"variable {variable.name!r}", variable.value, environment)
         if used or _mentions(variable.value, secret_vars):
             secret_vars.append(variable.name)
-        environment.variables.setdefault("vars", {})[variable.name] = value
+        environment.define(variable.name, value)
     evaluated = []
     for argument in given:
         if not argument.value:

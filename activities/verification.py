@@ -23,7 +23,7 @@ from activities.metrics.registry import MetricContext, MetricError, Provider, Re
 from activities.metrics.shown import cut
 from activities.outside import Outside
 from model.analysis import Measurement
-from model.arguments import MASK, Argument, fill_arguments, give_arguments, merge_templates
+from model.arguments import MASK, SecretKey, fill_arguments, give_arguments, merge_templates
 from model.base import Json
 from model.metrics import InvalidAnalysis, apply_rules, provider_of, read_metrics
 from model.references import ExpressionVariable, VerificationPhase
@@ -153,18 +153,16 @@ class Verifications:
                 values[evaluated.name] = evaluated.value
         for argument in request.args:
             if argument.secret is not None:
-                values[argument.name] = self._secret(request.project, argument, mask)
+                values[argument.name] = self._secret(request.project, argument.name, argument.secret, mask)
             elif argument.template is None:
                 values[argument.name] = argument.value or ""
         return values
 
-    def _secret(self, project: str, argument: Argument, mask: Mask) -> str:
-        reference = argument.secret
-        assert reference is not None  # the caller looked
+    def _secret(self, project: str, name: str, reference: SecretKey, mask: Mask) -> str:
         value = self._outside.credentials.secret_key(project, reference.name, reference.key)
         if value is None:
             raise InvalidAnalysis(
-                f"argument {argument.name!r}: there is no key {reference.key!r} in a Secret {reference.name!r} "
+                f"argument {name!r}: there is no key {reference.key!r} in a Secret {reference.name!r} "
                 f"of Project {project!r}"
             )
         mask.add(value)

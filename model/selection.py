@@ -57,6 +57,11 @@ def by_version(tags: Iterable[str], *, constraint: str = "", strict: bool = True
     return [version.original for version in sort_versions(v for v in versions if wanted is None or wanted.allows(v))]
 
 
+def lexically(tags: Iterable[str]) -> list[str]:
+    """The tags by their characters' code points, greatest first."""
+    return sorted(tags, reverse=True)
+
+
 def tag_version(tag: str, *, strict: bool) -> Version | None:
     """The version that a tag names, None where it names none (Kargo: pkg/controller/semver)."""
     try:

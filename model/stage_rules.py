@@ -60,6 +60,8 @@ def why_wait(stage: Stage, state: StageState, now: datetime) -> Waiting | None:
     if state.turn is not None:
         verb = "runs" if state.turn.kind is TurnKind.PROMOTION else "is under way"
         return Waiting(f"{state.turn.kind.value} {state.turn.name} {verb}")
+    if may_verify(stage, state):
+        return Waiting("what it holds is about to be verified")
     if state.settling_until is None or now >= state.settling_until or not needs_verification(stage, state):
         return None
     status = state.health.status if state.health else None

@@ -15,7 +15,7 @@ def describe_freight(project: str, record: FreightRecord) -> dict[str, Json]:
     status: dict[str, Json] = {
         "verifiedIn": {
             stage: {"verifiedAt": format_time(verified.verified_at)}
-            | ({"longestCompletedSoak": format_duration(verified.longest_soak)} if verified.longest_soak else {})
+            | ({"longestSoak": format_duration(verified.longest_soak)} if verified.longest_soak else {})
             for stage, verified in sorted(record.verified_in.items())
         },
         "approvedFor": {stage: {"approvedAt": format_time(at)} for stage, at in sorted(record.approved_for.items())},

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
     WorkflowExecution,
+    WorkflowFailureError,
     WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
@@ -110,9 +112,15 @@ class Calls:
             static_details=start.details,
         )
         async with self.explained(target):
-            answer: T = await self.temporal.execute_update_with_start_workflow(
-                name, args=args, start_workflow_operation=operation, result_type=result, rpc_timeout=UPDATE_TIMEOUT
-            )
+            try:
+                answer: T = await self.temporal.execute_update_with_start_workflow(
+                    name, args=args, start_workflow_operation=operation, result_type=result, rpc_timeout=UPDATE_TIMEOUT
+                )
+            except Exception:
+                # The operation holds the same error: unless it is taken there too, asyncio complains at exit.
+                with suppress(Exception):
+                    await asyncio.wait_for(operation.workflow_handle(), 1)
+                raise
         return answer
 
     async def start(self, target: Target, start: Start, *, replace: bool = False) -> None:
@@ -140,6 +148,26 @@ class Calls:
     async def cancel(self, target: Target) -> None:
         async with self.explained(target):
             await self.handle(target).cancel(rpc_timeout=SERVER_TIMEOUT)
+
+    async def closed(self, target: Target, bound: timedelta = UPDATE_TIMEOUT) -> bool:
+        """Waits until the workflow is over, however it ends; False: it still runs after that time."""
+        try:
+            async with asyncio.timeout(bound.total_seconds()), self.explained(target):
+                await self.handle(target).result()
+        except TimeoutError:
+            return False
+        except WorkflowFailureError:
+            return True
+        return True
+
+    async def exists(self, target: Target) -> bool:
+        """Whether there is such a workflow, running or over; asks no worker."""
+        try:
+            async with self.explained(target):
+                await self.handle(target).describe(rpc_timeout=SERVER_TIMEOUT)
+        except NotFound:
+            return False
+        return True
 
     async def running(self, target: Target) -> bool:
         """Whether the workflow runs now; asks no worker."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from random import SystemRandom
 from typing import TypeVar
 
 from temporalio.client import Client
 from temporalio.common import TypedSearchAttributes
+from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
 from model import names
 from model.availability import availability
@@ -41,11 +42,13 @@ from starter.errors import Ambiguous, InvalidInput, NotFound, Refused, ServerSil
 from starter.files import ManifestFile
 from starter.following import follow_promotion
 from starter.listing import (
+    ProjectLine,
     RunLine,
     StageLine,
     WarehouseLine,
     entities,
     last_part,
+    project_lines,
     run_lines,
     runs,
     stage_lines,
@@ -67,7 +70,7 @@ from starter.targets import (
     verification_target,
     warehouse_target,
 )
-from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, attributes
+from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes
 from workflows.connection import ServerUnreachable, connect
 from workflows.converter import KeysInvalid
 from workflows.settings import SettingsInvalid
@@ -94,6 +97,13 @@ def check_name(kind: str, name: str) -> str:
     return name
 
 
+@lru_cache(maxsize=1)
+def _quiet_runtime() -> Runtime:
+    """The SDK's runtime without log lines of its own: what goes wrong is said by this client, once."""
+    logging = LoggingConfig(filter=TelemetryFilter(core_level="ERROR", other_level="ERROR"))
+    return Runtime(telemetry=TelemetryConfig(logging=logging))
+
+
 class Towpath:
     """A client of one Towpath: one Temporal namespace, and whoever acts through it.
 
@@ -110,7 +120,7 @@ class Towpath:
     async def connect(cls, actor: str = "") -> Towpath:
         """Connects as Temporal's environment says, else to this machine's server. Raises ServerSilent."""
         try:
-            return cls(await connect(), actor)
+            return cls(await connect(runtime=_quiet_runtime()), actor)
         except ServerUnreachable as error:
             raise ServerSilent(str(error)) from error
         except (SettingsInvalid, KeysInvalid) as error:
@@ -146,6 +156,10 @@ class Towpath:
         await check_there(self.calls, reference)
 
     # Projects and what they hold
+
+    async def project_lines(self) -> list[ProjectLine]:
+        """All Projects at a glance, by name: one call."""
+        return await project_lines(await self.calls.executions(entities("Project")))
 
     async def project_names(self) -> list[str]:
         return sorted(last_part(execution) for execution in await self.calls.executions(entities("Project")))
@@ -390,7 +404,7 @@ class Towpath:
         start = Start(
             workflow="Promotion",
             arg=request,
-            search_attributes=self._attributes(project, stage, record.name),
+            search_attributes=self._attributes(project, stage, record),
             memo={SUMMARY: {"freightAlias": record.alias, "actor": self.actor}},
             summary=f"{shown} to {stage}",
             details=f"Freight {record.name} ({record.alias}) to Stage {stage} of Project {project},"
@@ -415,19 +429,21 @@ class Towpath:
         start = Start(
             workflow="FanOut",
             arg=request,
-            search_attributes=self._attributes(project, stage, record.name),
+            search_attributes=self._attributes(project, stage, record),
             memo={SUMMARY: {"freightAlias": record.alias, "actor": self.actor}},
             summary=f"{record.alias or record.name[:7]} to all downstream of {stage}",
             details=f"Freight {record.name} ({record.alias}) to all Stages immediately downstream of {stage}"
             f" in Project {project}, asked for by {self.actor or 'nobody in particular'}",
         )
-        return await self._admission(fanout_target(project, name), start)
+        admission = await self._admission(fanout_target(project, name), start)
+        await self._started([promotion_target(project, promotion) for promotion in admission.promotions])
+        return admission
 
     async def candidate(self, project: str, stage: str, warehouse: str) -> FreightRecord:
         """The newest Freight of a Warehouse that is available to a Stage. Raises NotFound."""
         check_name("Warehouse", warehouse)
         shown = await self.get_stage(project, stage)
-        spec = Stage.model_validate({**shown, "status": None} if "status" in shown else shown).spec
+        spec = Stage.model_validate({key: value for key, value in shown.items() if key != "status"}).spec
         records = await self.freight_records(project, [warehouse])
         passing = [line.name for line in await self.stage_lines(project) if line.summary.control_flow]
         now = datetime.now(UTC)
@@ -456,20 +472,33 @@ class Towpath:
         """Aborts a Promotion or a FanOut that is under way; of one that is over nothing changes, and says so."""
         check_name("Project", project)
         check_name("Promotion", name)
-        promotion = promotion_target(project, name)
-        if await self.calls.running(promotion):
-            await self._abort(promotion, reason)
-            return Outcome(message=f"Promotion {name} is being aborted")
-        fanout = fanout_target(project, name)
-        if await self.calls.running(fanout):
-            await self._abort(fanout, reason)
+        promotion, fanout = promotion_target(project, name), fanout_target(project, name)
+        if await self.calls.running(fanout) and await self._abort(fanout, reason):
             return Outcome(message=f"the promotions of {name} are being aborted")
+        under_way = await self.calls.running(promotion) and not await self._is_over(project, name)
+        if under_way and await self._abort(promotion, reason):
+            return Outcome(message=f"Promotion {name} is being aborted")
         view = await self.promotion_view(project, name)
-        return Outcome(message=f"Promotion {name} is over already: {view.phase}")
+        phase = view.phase.value if view.phase else "refused"
+        return Outcome(message=f"Promotion {name} is over already: {phase}")
 
-    async def _abort(self, target: Target, reason: str) -> None:
-        await self.calls.signal(target, "abort", AbortRequest(actor=self.actor, reason=reason))
-        await self.calls.cancel(target)
+    async def _is_over(self, project: str, name: str) -> bool:
+        """Whether its phase is final, though its workflow may take a moment to close."""
+        try:
+            view = await self.promotion_view(project, name)
+        except WorkerSilent:
+            # What is to be aborted may be just what keeps the worker busy.
+            return False
+        return view.phase is not None and view.phase.terminal
+
+    async def _abort(self, target: Target, reason: str) -> bool:
+        """Aborts a run. False: it was over before it heard of it."""
+        try:
+            await self.calls.signal(target, "abort", AbortRequest(actor=self.actor, reason=reason))
+            await self.calls.cancel(target)
+        except NotFound:
+            return False
+        return True
 
     # Verifications
 
@@ -522,9 +551,16 @@ class Towpath:
             return await self.calls.update_with_start(target, start, "admission", Admission, fresh=True)
         except WorkerSilent:
             # Nobody must be surprised, hours later, by a promotion that was reported as not made.
-            with suppress(NotFound):
-                await self._abort(target, "nobody answered the request")
+            await self._abort(target, "nobody answered the request")
             raise
+
+    async def _started(self, targets: Sequence[Target]) -> None:
+        """Waits, for a bounded time, until what was promised is there to be seen."""
+        for target in targets:
+            for _ in range(100):
+                if await self.calls.exists(target):
+                    break
+                await asyncio.sleep(0.05)
 
     async def _known(self, project: str, lines: list[T]) -> list[T]:
         """The lines; where there are none, the Project must at least be there."""
@@ -555,5 +591,8 @@ class Towpath:
     def _run_name(self, stage: str, freight: str) -> str:
         return names.run_name(stage, names.new_ulid(datetime.now(UTC), self._random), freight)
 
-    def _attributes(self, project: str, stage: str, freight: str) -> TypedSearchAttributes:
-        return attributes({PROJECT: project, STAGE: stage, FREIGHT: freight, PHASE: "Pending"})
+    def _attributes(self, project: str, stage: str, record: FreightRecord) -> TypedSearchAttributes:
+        warehouse = record.reference.origin.name
+        return attributes(
+            {PROJECT: project, STAGE: stage, WAREHOUSE: warehouse, FREIGHT: record.name, PHASE: "Pending"}
+        )

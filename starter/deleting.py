@@ -116,7 +116,11 @@ async def _check_quiet(calls: Calls, references: Sequence[Reference], projects: 
 async def _delete(calls: Calls, reference: Reference, actor: str, force: bool) -> Outcome:
     target = _target(reference)
     if reference.kind in (*_ENTITIES, kinds.PROJECT):
-        return await calls.update(target, "retire", Outcome, RetireRequest(actor=actor, force=force))
+        outcome = await calls.update(target, "retire", Outcome, RetireRequest(actor=actor, force=force))
+        # Its owner hears of it before it is over: only then may what depends on it be asked.
+        if outcome.ok and not await calls.closed(target):
+            return Outcome(ok=False, message="it is ending, but has not ended yet; try again in a moment")
+        return outcome
     request = DeleteRequest(kind=reference.kind.name, name=reference.name, actor=actor)
     return await calls.update(target, "delete", Outcome, request)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import CancelledError
@@ -17,6 +18,8 @@ from starter.errors import Refused, TowpathError, WorkerSilent
 
 #: Pause before a worker that didn't answer is asked again, in seconds.
 PATIENCE = 2.0
+#: How long a Promotion whose phase is final may take to close.
+CLOSING = timedelta(seconds=5)
 
 
 async def follow_promotion(
@@ -52,7 +55,11 @@ async def follow_promotion(
         if view != last:
             yield view
             last = view
-        if over or (view.phase is not None and view.phase.terminal):
+        if over:
+            return
+        if view.phase is not None and view.phase.terminal:
+            # It has only its Stage left to tell; then whoever looks at the Stage sees it there.
+            await calls.closed(target, CLOSING)
             return
 
 

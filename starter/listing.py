@@ -11,6 +11,20 @@ from model.stages import StageSummary
 from workflows.attributes import FREIGHT, PHASE, STAGE, SUMMARY
 
 
+class ProjectSummary(Message):
+    """A Project at a glance: its memo."""
+
+    stages: int = 0
+    warehouses: int = 0
+
+
+class ProjectLine(Message):
+    """One Project in a list."""
+
+    name: str
+    summary: ProjectSummary
+
+
 class StageLine(Message):
     """One Stage in a list."""
 
@@ -72,6 +86,18 @@ def runs(workflow: str, project: str, stage: str = "", freight: str = "") -> str
 def last_part(execution: WorkflowExecution) -> str:
     """The resource's name: what stands behind the last slash of the workflow's id."""
     return execution.id.rpartition("/")[2]
+
+
+async def project_lines(executions: Iterable[WorkflowExecution]) -> list[ProjectLine]:
+    """Lines in the order of names."""
+    lines = [
+        ProjectLine(
+            name=last_part(execution),
+            summary=await execution.memo_value(SUMMARY, ProjectSummary(), type_hint=ProjectSummary),
+        )
+        for execution in executions
+    ]
+    return sorted(lines, key=lambda line: line.name)
 
 
 async def stage_lines(project: str, executions: Iterable[WorkflowExecution]) -> list[StageLine]:

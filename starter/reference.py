@@ -21,8 +21,8 @@ Written by `python -m starter.reference` from the commands' own help; a test fai
 What every command says and does:
 
 - `--project` is taken from `-p`, else from `TOWPATH_PROJECT`, else from `towpath config set-project`.
-- `-o json` and `-o yaml` print resources in Kubernetes' shape, lists as `List`s, in a stable order; tables are for people
-  and may change. Colours appear on a terminal only, and never where `NO_COLOR` is set.
+- `-o json` and `-o yaml` print resources in Kubernetes' shape, lists as `List`s, in a stable order; tables are for
+  people and may change. Colours appear on a terminal only, and never where `NO_COLOR` is set.
 - Results go to standard output, errors and remarks to standard error. An error is one line that begins with `error:`;
   problems of manifests are one line each before it: `file:line: Kind/name: field: message`.
 - Exit status: 0 done, 1 an error or a promotion that did not succeed, 2 a wrong usage, 130 after Ctrl-C.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from model.base import Json
 from starter import kinds
 from starter.kinds import Kind
-from starter.listing import StageLine, WarehouseLine
+from starter.listing import ProjectLine, StageLine, WarehouseLine
 from starter.output import Column, age, at
 from starter.shapes import Resource, resource
 
@@ -30,6 +30,14 @@ def _under(item: Resource, *path: str) -> Json:
     for key in path:
         value = value.get(key) if isinstance(value, dict) else None
     return value
+
+
+def project_row(line: ProjectLine) -> Resource:
+    """A Project as its memo tells it."""
+    shown = resource(kinds.PROJECT, line.name)
+    counts = {"stages": line.summary.stages, "warehouses": line.summary.warehouses}
+    shown["status"] = {"stats": {what: {"count": count} for what, count in counts.items()}}
+    return shown
 
 
 def stage_row(line: StageLine) -> Resource:

@@ -37,7 +37,15 @@ from workflows.settings import unknown_variables
 logger = logging.getLogger("towpath.worker")
 
 #: Variables that are read by someone else than the settings: by the tests, and by the command line.
-OTHER_VARIABLES = frozenset({"TOWPATH_DEBUG", "TOWPATH_PROJECT", "TOWPATH_TEST_KUBECONFIG"})
+OTHER_VARIABLES = frozenset(
+    {
+        "TOWPATH_ACTOR",
+        "TOWPATH_DEBUG",
+        "TOWPATH_PROJECT",
+        "TOWPATH_TEST_KARGO_ADVANCED",
+        "TOWPATH_TEST_KUBECONFIG",
+    }
+)
 
 
 @dataclass(frozen=True)

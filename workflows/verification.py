@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy, SearchAttributeKey
+from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -38,8 +38,8 @@ with workflow.unsafe.imports_passed_through():
         VerificationRequest,
         VerificationState,
     )
-
-PHASE = SearchAttributeKey.for_keyword("TowpathPhase")
+    from workflows.attributes import phase_update
+    from workflows.links import link
 
 #: The run continues as new after about so many events.
 MAX_EVENTS = 1000
@@ -113,12 +113,18 @@ class Verification:
             status.started_at = workflow.now()
             status.phase = VerificationPhase.RUNNING
             self._state.run_id = workflow.info().run_id
-        cancelled = await self._run_analysis()
-        if not (self._over or self._state.aborted):
+        # A cancellation lands here alone, as an abort: nothing keeps the end from being told.
+        work = asyncio.create_task(self._work())
+        cancelled = False
+        try:
+            finished = await asyncio.shield(work)
+        except asyncio.CancelledError:
+            cancelled = True
+            self.abort()
+            finished = await work
+        if finished is None:
             await workflow.wait_condition(workflow.all_handlers_finished)
             workflow.continue_as_new(request.model_copy(update={"state": self._state}))
-        # Once it comes to the end, nothing may keep that from being told.
-        finished = await asyncio.shield(asyncio.create_task(self._finish()))
         if cancelled:
             raise asyncio.CancelledError
         return finished
@@ -127,20 +133,15 @@ class Verification:
     def _over(self) -> bool:
         return self._status.phase.terminal
 
-    async def _run_analysis(self) -> bool:
-        """Until the run is over, aborted, or its history too long. Returns whether the workflow was cancelled."""
+    async def _work(self) -> VerificationFinished | None:
+        """Until the run is over or aborted, and the Stage told. None: the history is too long to go on here."""
         analysis = asyncio.create_task(self._analyse())
-        cancelled = False
-        try:
-            await workflow.wait_condition(lambda: analysis.done() or self._over or self._state.aborted)
-        except asyncio.CancelledError:
-            cancelled = True
-            self.abort()
+        await workflow.wait_condition(lambda: analysis.done() or self._over or self._state.aborted)
         analysis.cancel()
         outcome = (await asyncio.gather(analysis, return_exceptions=True))[0]
         if isinstance(outcome, BaseException) and not is_cancelled_exception(outcome):
             raise outcome
-        return cancelled
+        return await self._finish() if self._over or self._state.aborted else None
 
     async def _analyse(self) -> None:
         self._show()
@@ -295,7 +296,7 @@ class Verification:
             by = f" by {self._state.aborted_by}" if self._state.aborted_by else ""
             status.phase, status.message = VerificationPhase.ABORTED, f"Verification aborted{by}"
             status.completed_at = workflow.now()
-        workflow.upsert_search_attributes([PHASE.value_set(status.phase.value)])
+        workflow.upsert_search_attributes(phase_update(status.phase.value))
         finished = VerificationFinished(
             name=self._request.name,
             run_id=self._state.run_id,
@@ -325,7 +326,8 @@ class Verification:
         stage = workflow.get_external_workflow_handle(self._request.stage_workflow)
         reason = ""
         for pause in (0, *SIGNAL_PAUSES):
-            await workflow.sleep(pause)
+            if pause:
+                await workflow.sleep(pause)
             try:
                 await stage.signal("verification_finished", finished)
                 return
@@ -340,9 +342,9 @@ class Verification:
         """Tell the Temporal UI where the run stands."""
         request, status = self._request, self._status
         lines = [f"**{status.phase}**{f': {_cell(status.message, 400)}' if status.message else ''}", ""]
-        lines.append(f"Stage `{stage_id(request.project, request.stage)}`")
+        lines.append(f"- Stage {link(stage_id(request.project, request.stage))}")
         if request.promotion:
-            lines.append(f"after promotion `{promotion_id(request.project, request.promotion)}`")
+            lines.append(f"- after {link(promotion_id(request.project, request.promotion))}")
         if self._prepared.schedules:
             lines += ["", "| metric | phase | successful | failed | inconclusive | errors | last value |"]
             lines += ["| --- | --- | --- | --- | --- | --- | --- |"]

@@ -6,7 +6,6 @@ The branch's head is compared first: where it has not moved, nothing is fetched.
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field
@@ -14,8 +13,8 @@ from pydantic import BaseModel, Field
 from activities.credentials import CredentialKind, CredentialUnsupported
 from activities.discovery.look import Look, LookFailed, subscriber
 from activities.git.errors import GitError, GitTimeout, RemoteUnreachable
+from activities.git.history import Commit
 from activities.git.refs import Remote
-from model.base import format_time
 from model.resources.warehouse import (
     CommitSelectionStrategy,
     DiscoveredCommit,
@@ -90,28 +89,22 @@ async def _commits(git: GitSubscription, remote: Remote, look: Look) -> list[Dis
         seen = await look.memory.recall("git", key, _Seen)
         if seen is not None and seen.head == head:
             return seen.commits
-        options = ["--first-parent", *([f"--since={format_time(git.since)}"] if git.since else [])]
-        entries = await look.git.history(remote, head, limit=git.discovery_limit, options=options, layout=_LAYOUT)
+        found = await look.git.history(remote, head, limit=git.discovery_limit, since=git.since)
     except GitError as error:
         raise _failure(error) from error
-    commits = [_candidate(entry, git.branch) for entry in entries]
+    commits = [_candidate(commit, git.branch) for commit in found]
     await look.memory.keep("git", key, _Seen(head=head, commits=commits))
     return commits
 
 
-#: Commit, its date, author, committer, subject: none of them holds a line break, and the subject comes last.
-_LAYOUT = "%H%n%cI%n%an <%ae>%n%cn <%ce>%n%s"
-
-
-def _candidate(entry: str, branch: str) -> DiscoveredCommit:
-    commit, date, author, committer, subject = entry.split("\n", 4)
+def _candidate(commit: Commit, branch: str) -> DiscoveredCommit:
     return DiscoveredCommit(
-        id=commit,
+        id=commit.id,
         branch=branch,
-        subject=shortened(subject),
-        author=author,
-        committer=committer,
-        creator_date=datetime.fromisoformat(date),
+        subject=shortened(commit.subject),
+        author=commit.author,
+        committer=commit.committer,
+        creator_date=commit.committed_at,
     )
 
 

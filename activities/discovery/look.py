@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from activities.credentials import Credentials
 from activities.discovery.backoff import Backoff
@@ -21,6 +22,19 @@ from model.resources.warehouse import (
 )
 
 Found = GitDiscoveryResult | ImageDiscoveryResult | ChartDiscoveryResult | DiscoveryResult
+
+
+class CacheByTagPolicy(StrEnum):
+    """What the operator says about `cacheByTag` (Kargo: CACHE_BY_TAG_POLICY); the strategy Digest is never meant."""
+
+    #: As if no subscription had it.
+    FORBID = "Forbid"
+    #: As subscriptions say.
+    ALLOW = "Allow"
+    #: A subscription without it fails.
+    REQUIRE = "Require"
+    #: As if every subscription had it.
+    FORCE = "Force"
 
 
 class LookFailed(Exception):
@@ -56,6 +70,7 @@ class Look:
     thorough: bool = False
     #: How old what is taken to have stayed may be.
     recheck_after: timedelta = timedelta(hours=1)
+    cache_by_tag: CacheByTagPolicy = CacheByTagPolicy.ALLOW
     warnings: list[str] = field(default_factory=list)
 
     def warn(self, sentence: str) -> None:

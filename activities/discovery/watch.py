@@ -21,7 +21,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from activities.credentials import Credentials
 from activities.discovery import git, image  # noqa: F401  # they register themselves
 from activities.discovery.backoff import Backoff
-from activities.discovery.look import SUBSCRIBERS, Found, HostPaused, Look, LookFailed
+from activities.discovery.look import SUBSCRIBERS, CacheByTagPolicy, Found, HostPaused, Look, LookFailed
 from activities.discovery.memory import Memory
 from activities.git.mirrors import Git
 from activities.git.refs import without_user
@@ -79,6 +79,7 @@ class Watcher:
     #: An operator's lower bound of all intervals.
     minimum_interval: timedelta = SHORTEST_INTERVAL
     recheck_after: timedelta = timedelta(hours=1)
+    cache_by_tag: CacheByTagPolicy = CacheByTagPolicy.ALLOW
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def __post_init__(self) -> None:
@@ -116,6 +117,7 @@ class Watcher:
             backoff=self.backoff,
             thorough=bool(request.token),
             recheck_after=self.recheck_after,
+            cache_by_tag=self.cache_by_tag,
         )
         report = DiscoveryReport(
             project=request.project,
@@ -158,6 +160,7 @@ def open_watcher(outside: Outside) -> Watcher:
         git=outside.git,
         credentials=outside.credentials,
         minimum_interval=timedelta(seconds=settings.minimum_discovery_interval),
+        cache_by_tag=CacheByTagPolicy(settings.cache_by_tag_policy),
     )
 
 

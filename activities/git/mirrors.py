@@ -13,11 +13,13 @@ import shutil
 import uuid
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from weakref import WeakValueDictionary
 
 from activities.git.command import GitCommand, Output
 from activities.git.errors import GitError, MirrorBroken, RefNotFound
+from activities.git.history import Commit, mainline
 from activities.git.objects import share_objects
 from activities.git.refs import Remote, RemoteRefs, branch_ref, tag_ref
 from activities.settings import ActivitySettings
@@ -118,18 +120,13 @@ class Git:
         except OSError as error:
             logger.info("mirror %s did not take in what was pushed: %s", path.name, error)
 
-    async def history(
-        self, remote: Remote, tip: str, *, limit: int, options: Sequence[str] = (), layout: str
-    ) -> list[str]:
-        """Lines of `git log --format=<layout>` from this commit back, at most `limit` commits, each ending in NUL.
+    async def history(self, remote: Remote, tip: str, *, limit: int, since: datetime | None = None) -> list[Commit]:
+        """The mainline from this commit back, newest first, at most `limit` commits, none older than `since`.
 
-        `options` are further options of git log. Raises RefNotFound, GitError.
+        Raises RefNotFound, GitError.
         """
         path = await self.fetched(remote, [tip])
-        output = await self.command.run(
-            "log", "-z", f"--format={layout}", f"--max-count={limit}", *options, tip, "--", git_dir=path
-        )
-        return [entry for entry in output.out.split("\0") if entry]
+        return await asyncio.to_thread(mainline, path, tip, limit=limit, since=since)
 
     async def _fetched(self, remote: Remote, wanted: list[str], blobless: bool) -> Path:
         path = self.mirror_path(remote.url, blobless=blobless)

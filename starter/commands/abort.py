@@ -12,7 +12,7 @@ from starter.session import Session, asynchronous
 
 @click.group()
 def command() -> None:
-    """Abort a promotion or a verification that is under way.
+    """Abort a promotion or a verification.
 
     \b
     Examples:

@@ -22,10 +22,11 @@ from starter.session import Session, asynchronous
 async def command(
     session: Session, filenames: tuple[str, ...], recursive: bool, project: str, dry_run: bool, output: Format
 ) -> None:
-    """Apply manifests: Projects, ProjectConfigs, Warehouses, Stages, tasks, analysis templates.
+    """Apply manifests, all of them or none.
 
-    The whole set is validated first, and a set with one problem changes nothing. Manifests without a namespace belong
-    to the Project of --project. Applying the same set again changes nothing.
+    Projects, ProjectConfigs, Warehouses, Stages, PromotionTasks, AnalysisTemplates and their Cluster kinds. The
+    whole set is validated first, and a set with one problem changes nothing. Manifests without a namespace belong to
+    the Project of --project. Applying the same set again changes nothing.
 
     \b
     Examples:

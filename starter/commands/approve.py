@@ -17,7 +17,9 @@ from starter.session import Session, asynchronous
 @click.option("--stage", required=True, shell_complete=options.complete_names("stages"), help="The Stage.")
 @asynchronous
 async def command(session: Session, project: str, freight: str, freight_alias: str, stage: str) -> None:
-    """Approve Freight for promotion to a Stage, without verification upstream.
+    """Approve Freight for a Stage.
+
+    It may be promoted there then, whatever was verified upstream.
 
     \b
     Examples:

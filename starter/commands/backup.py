@@ -16,10 +16,11 @@ from starter.session import Session, asynchronous
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
 @asynchronous
 async def command(session: Session, file: str) -> None:
-    """Write the state of every Project, Warehouse and Stage to FILE (- is standard output).
+    """Write all that Towpath knows to a file.
 
-    Manifests, Freight, approvals, histories: all that `towpath restore` needs. Promotions and verifications that are
-    under way are not in it, and neither are secrets.
+    The state of every Project, Warehouse and Stage; FILE may be -, for standard output. Manifests, Freight, approvals,
+    histories: all that `towpath restore` needs. Promotions and verifications that are under way are not in it, and
+    neither are secrets.
 
     \b
     Examples:

@@ -10,7 +10,9 @@ from click.shell_completion import get_completion_class
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(context: click.Context, shell: str) -> None:
-    """Print the script by which a shell completes commands, options and names of resources.
+    """Print a script for shell completion.
+
+    With it, a shell completes commands, options and names of resources.
 
     \b
     Examples:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import click
 
 from starter import kinds, options
 from starter.applying import named_in
-from starter.client import Towpath
 from starter.deleting import Reference
 from starter.errors import NotFound
 from starter.files import read_files
 from starter.output import Format, print_data
 from starter.session import Session, asynchronous
+
+if TYPE_CHECKING:
+    from starter.client import Towpath
 
 
 def _complete_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -44,10 +47,10 @@ async def command(
     ignore_not_found: bool,
     output: Format,
 ) -> None:
-    """Delete resources: those in files, or of a TYPE and NAME.
+    """Delete resources.
 
-    A Project goes with everything in it. While a promotion runs in one of the Stages, nothing is deleted, unless
-    --force is given.
+    Those in files, or those of a TYPE and NAME. A Project goes with everything in it. While a promotion runs in one of
+    the Stages, nothing is deleted, unless --force is given.
 
     \b
     Examples:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from starter import kinds, options, tables
-from starter.client import Towpath
 from starter.errors import InvalidInput, NotFound, TowpathError
 from starter.kinds import Kind
 from starter.output import Format, print_resources
 from starter.session import Session, asynchronous
 from starter.shapes import Resource
+
+if TYPE_CHECKING:
+    from starter.client import Towpath
 
 _PROJECTLESS = (
     kinds.PROJECT,
@@ -134,7 +137,9 @@ async def _list(
 ) -> list[Resource]:
     """Resources for a table from lists and memos; `whole`, with all there is to know, from their owners."""
     if kind is kinds.PROJECT:
-        return await towpath.list_projects()
+        if whole:
+            return await towpath.list_projects()
+        return [tables.project_row(line) for line in await towpath.project_lines()]
     if kind is kinds.PROJECT_CONFIG:
         view = await towpath.project_view(project)
         return [] if view.config is None else [await towpath.get_project_config(project)]

@@ -28,7 +28,7 @@ class _Logs(click.Group):
 
 @click.group(cls=_Logs)
 def command() -> None:
-    """Show what happened in a promotion or a verification.
+    """Show what happened in a run, step by step.
 
     A bare NAME is a verification's: `towpath logs NAME`.
 

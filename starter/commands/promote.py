@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from model.promotions import Admission, PromotionPhase, PromotionView
 from starter import kinds, options
-from starter.client import Towpath
 from starter.errors import Refused, TowpathError
 from starter.output import Format, print_data
 from starter.progress import Lines, LiveTable, progress_on, verdict
 from starter.session import Session, asynchronous
 from starter.shapes import promotion_resource, resource_list
+
+if TYPE_CHECKING:
+    from starter.client import Towpath
 
 
 @click.command()
@@ -57,9 +60,9 @@ async def command(
     wait: bool,
     output: Format,
 ) -> None:
-    """Promote Freight to a Stage, or to all Stages immediately downstream of one.
+    """Promote Freight to a Stage, or downstream of one.
 
-    Ctrl-C ends the waiting of --wait, not the promotion.
+    Downstream means all Stages immediately downstream. Ctrl-C ends the waiting of --wait, not the promotion.
 
     \b
     Examples:

@@ -10,7 +10,7 @@ from starter.session import Session, asynchronous
 
 @click.group()
 def command() -> None:
-    """Have a Warehouse look for new artifacts, or a Stage look at its health, now.
+    """Look for artifacts, or at health, now.
 
     \b
     Examples:

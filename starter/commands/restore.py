@@ -20,7 +20,9 @@ MAX_BACKUP = 1024 * 1024 * 1024
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
 @asynchronous
 async def command(session: Session, file: str) -> None:
-    """Start every entity of a backup again, where none of them runs.
+    """Start everything in a backup again.
+
+    Nothing of it may run already; FILE may be -, for standard input.
 
     \b
     Examples:

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 @click.command()
 def command() -> None:
-    """Run a Temporal server and a worker on this machine, until Ctrl-C.
+    """Run a server and a worker on this machine.
 
-    All that is known is kept in TOWPATH_DATA_DIRECTORY (by default ~/.local/share/towpath): after a restart, even a hard one,
-    everything goes on where it was. Free ports are taken where the usual ones are not free. Other calls of `towpath`
-    on this machine find the server by themselves.
+    All that is known is kept in TOWPATH_DATA_DIRECTORY (by default ~/.local/share/towpath): after a restart, even a
+    hard one, everything goes on where it was. Free ports are taken where the usual ones are not free. Other calls of
+    `towpath` on this machine find the server by themselves.
 
     \b
     Examples:

@@ -10,7 +10,7 @@ from starter.session import Session, asynchronous
 
 @click.group()
 def command() -> None:
-    """Change what may be changed in place: the alias of Freight.
+    """Change the alias of Freight.
 
     \b
     Examples:

@@ -10,7 +10,7 @@ from starter.session import Session, asynchronous
 
 @click.group()
 def command() -> None:
-    """Verify a Stage's current Freight again, or abort its verification.
+    """Verify a Stage again, or abort that.
 
     \b
     Examples:

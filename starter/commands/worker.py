@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 @click.command()
 def command() -> None:
-    """Run a worker for the Temporal server that TEMPORAL_ADDRESS (or a Temporal profile) names, until Ctrl-C.
+    """Run a worker for a Temporal server elsewhere.
 
-    As many as are needed may run, on as many hosts.
+    Which one, TEMPORAL_ADDRESS or a Temporal profile says. As many workers as are needed may run, on as many hosts.
 
     \b
     Examples:

@@ -310,7 +310,9 @@ async def test_refs_and_history(settings: ActivitySettings) -> None:
         assert refs.tags == {"v1": repository.git("rev-parse", "v1^{commit}")}
         assert refs.tag_objects == {"v1": repository.git("rev-parse", "v1")}
         assert set((await git.refs(remote, branches=["main"], tags=[])).branches) == {"main"}
-        assert await git.history(remote, second, limit=5, layout="%s") == ["second", "first"]
+        history = await git.history(remote, second, limit=5)
+        assert [commit.subject for commit in history] == ["second", "first"]
+        assert history[0].id == second
 
 
 async def test_two_workers_share_a_mirror(settings: ActivitySettings) -> None:

@@ -86,7 +86,7 @@ def metric_server(context: ssl.SSLContext | None = None) -> Iterator[MetricServe
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = do_PUT = do_DELETE = respond
+        do_GET = do_POST = do_PUT = do_DELETE = respond  # noqa: N815  # the names http.server calls
 
         def log_message(self, *_: Any) -> None:
             """The tests assert on what was asked; nobody reads a log."""

@@ -385,7 +385,6 @@ async def test_what_cannot_be_looked_at_says_why(
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"imageSelectionStrategy": "NewestBuild"}, "imageSelectionStrategy NewestBuild is not supported yet"),
         ({"constraint": "not a version"}, "is not a version constraint"),
         ({"allowTagsRegexes": ["("]}, "is not a regular expression (RE2)"),
         ({"platform": "linux"}, "not of the form os/arch"),

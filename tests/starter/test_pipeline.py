@@ -54,6 +54,11 @@ def test_a_pipeline_is_applied_promoted_and_read(house: Rooms) -> None:
     assert "step step-1 (work): Succeeded" in logs.stdout
     assert f"freight  {freight.name} ({freight.alias})" in logs.stdout
 
+    async def recorded() -> bool:
+        lines = await (await house.connect()).stage_lines(name)
+        return bool(lines[0].summary.freight)
+
+    house.wait(house.house.until(recorded))
     stages = house.run("get", "stages", "-p", name)
     assert [line.split()[0] for line in stages.stdout.splitlines()] == ["NAME", "dev", "prod"]
     assert freight.alias in stages.stdout
@@ -87,3 +92,42 @@ def test_a_refused_promotion_says_why_and_is_nowhere_listed(house: Rooms) -> Non
     assert result.exit_code == 1
     assert "not verified in Stage dev" in result.stderr
     assert json.loads(house.run("get", "promotions", "-p", name, "-o", "json").stdout)["items"] == []
+
+
+def test_a_dry_run_foresees_what_applying_would_do_and_changes_nothing(house: Rooms) -> None:
+    name = applied(house, stage("dev"))
+    changed = stage("dev", steps=[{"uses": "work"}, {"uses": "push"}])
+    text = manifests(*in_project(name, [changed, stage("qa", "dev"), warehouse()]), project(name))
+    foreseen = house.run("apply", "--dry-run", "-f", "-", stdin=text)
+    assert foreseen.stdout.splitlines() == [
+        "stage.kargo.akuity.io/dev configured (dry run)",
+        "stage.kargo.akuity.io/qa created (dry run)",
+        "warehouse.kargo.akuity.io/web unchanged (dry run)",
+        f"project.kargo.akuity.io/{name} unchanged (dry run)",
+    ]
+    dev = json.loads(house.run("get", "stage", "dev", "-p", name, "-o", "json").stdout)
+    assert len(dev["spec"]["promotionTemplate"]["spec"]["steps"]) == 1
+    assert house.run("get", "stage", "qa", "-p", name).exit_code == 1
+
+
+def test_one_unknown_step_refuses_the_whole_set(house: Rooms) -> None:
+    name = house.project()
+    bad = stage("prod", "dev", steps=[{"uses": "wrok"}])
+    text = manifests(*in_project(name, [stage("dev"), bad, warehouse()]), project(name))
+    refused = house.run("apply", "-f", "-", stdin=text)
+    assert refused.exit_code == 1
+    problem, last = refused.stderr.splitlines()
+    assert problem.startswith("(stdin):")
+    assert problem.endswith("Stage/prod: spec.promotionTemplate.spec.steps[0]: there is no step wrok")
+    assert last == "error: 1 problem in the manifests; nothing was changed"
+    assert house.run("get", "project", name).exit_code == 1
+
+
+def test_a_stage_is_looked_at_again_and_what_does_not_run_is_not_aborted(house: Rooms) -> None:
+    name = applied(house, stage("dev"))
+    refreshed = house.run("refresh", "stage", "dev", "-p", name)
+    assert refreshed.exit_code == 0, refreshed.output
+    for arguments in (["verify", "stage", "dev"], ["verify", "stage", "dev", "--abort"]):
+        result = house.run(*arguments, "-p", name)
+        assert result.exit_code == 1
+        assert result.stderr.startswith("error: ")
