@@ -5,11 +5,17 @@ from __future__ import annotations
 import asyncio
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError, is_cancelled_exception
+from temporalio.exceptions import (
+    ApplicationError,
+    FailureError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from model.base import Json
+    from model.freezes import FreezeRequest, ThawRequest, active, frozen, thawed
     from model.names import CLUSTER, stage_id, warehouse_id
     from model.project_rules import bundle_for, digest, missing_references, stage_entry
     from model.project_state import ProjectState
@@ -55,6 +61,10 @@ class Project:
     async def apply(self, message: ApplyRequest) -> ApplyResult:
         """Take a validated set of manifests. What is unchanged is left alone."""
         async with self.applying:
+            if self.state.retired:
+                raise ApplicationError(
+                    f"Project {self.state.project} is being deleted: apply again", non_retryable=True
+                )
             self.state.kinds.update(message.kinds)
             actions: list[AppliedResource] = []
             # What Stages refer to comes before them, Warehouses before the Stages that ask for their Freight.
@@ -84,14 +94,35 @@ class Project:
             return Outcome(message=f"{message.kind} {message.name} is deleted")
 
     @workflow.update
+    async def freeze(self, message: FreezeRequest) -> Outcome:
+        """Nothing new starts in the Project until it is thawed; what runs goes on."""
+        self.state.freezes = frozen(self.state.freezes, f"Project {self.state.project}", message, workflow.now())
+        async with self.applying:
+            await self._send_bundles()
+        self._touch()
+        return Outcome(message=f"Project {self.state.project} is frozen")
+
+    @workflow.update
+    async def thaw(self, message: ThawRequest) -> Outcome:
+        """End a freeze of this Project; one of everything, or of a Stage, stays."""
+        if not active(self.state.freezes):
+            return Outcome(ok=False, message=f"Project {self.state.project} is not frozen by itself")
+        self.state.freezes = thawed(self.state.freezes, message, workflow.now())
+        async with self.applying:
+            await self._send_bundles()
+        self._touch()
+        return Outcome(message=f"Project {self.state.project} is thawed")
+
+    @workflow.update
     async def retire(self, message: RetireRequest) -> Outcome:
         """End the Project, once its Stages and Warehouses are gone."""
-        left = [f"Stage {name}" for name in sorted(self.state.stages)]
-        left += [f"Warehouse {name}" for name in sorted(self.state.warehouses)]
-        if left:
-            return Outcome(ok=False, message=f"Project {self.state.project} still has {', '.join(left)}")
-        self.state.retired = True
-        self._touch()
+        async with self.applying:
+            left = [f"Stage {name}" for name in sorted(self.state.stages)]
+            left += [f"Warehouse {name}" for name in sorted(self.state.warehouses)]
+            if left:
+                return Outcome(ok=False, message=f"Project {self.state.project} still has {', '.join(left)}")
+            self.state.retired = True
+            self._touch()
         return Outcome(message=f"Project {self.state.project} is deleted")
 
     @workflow.signal
@@ -124,6 +155,7 @@ class Project:
             warehouses=self.state.warehouses,
             cluster_tasks=sorted(self.state.cluster.tasks),
             cluster_templates=sorted(self.state.cluster.templates),
+            freezes=[*self.state.cluster.freezes, *self.state.freezes],
             warnings=missing_references(self.state),
         )
 

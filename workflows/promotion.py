@@ -79,6 +79,8 @@ class Promotion:
         self.refusal: str | None = None
         self.expiry: str | None = None
         self.waiting = ""
+        #: May become another by the Stage's acceptance, where a Warehouse's candidate is asked for.
+        self.freight = request.freight
         self.freight_alias = ""
         self.phase: PromotionPhase | None = None
         self.message = ""
@@ -97,9 +99,9 @@ class Promotion:
     @workflow.signal
     def accepted(self, message: Accepted) -> None:
         """The Stage has it in its queue."""
-        if self.plan is None:
+        if self.plan is None and message.plan is not None:
             self._freeze(message.plan)
-            self.freight_alias = message.freight_alias
+            self.freight, self.freight_alias = message.freight.name, message.freight_alias
         self.waiting = message.waiting
         self.phase = self.phase or PromotionPhase.PENDING
         self._show()
@@ -140,7 +142,7 @@ class Promotion:
             project=self.request.project,
             stage=self.request.stage,
             name=self.request.name,
-            freight=self.request.freight,
+            freight=self.freight,
             freight_alias=self.freight_alias,
             phase=self.phase,
             message=self.message or self.refusal or "",
@@ -193,6 +195,8 @@ class Promotion:
             freight=self.request.freight,
             actor=self.request.actor,
             created_at=info.workflow_start_time,
+            warehouse=self.request.warehouse,
+            override_window=self.request.override_window,
         )
 
     def _gone(self, reason: str) -> None:
@@ -428,7 +432,7 @@ class Promotion:
         if self.plan is None and message.plan is not None:
             self._freeze(message.plan)
         self.granted = message
-        self.freight_alias = message.context.freight_alias
+        self.freight, self.freight_alias = message.context.freight.name, message.context.freight_alias
         self.phase, self.started_at, self.waiting = PromotionPhase.RUNNING, workflow.now(), ""
 
     def _freeze(self, plan: PromotionPlan) -> None:

@@ -99,11 +99,13 @@ class Warehouse:
     @workflow.signal
     def subscribe(self, message: StageSubscription) -> None:
         """A Stage says what it asks for; told anew even if nothing has changed."""
-        if message.forget:
-            forget_stage(self.state, message.stage)
-            self._touch()
-            return
         known = self.state.subscriptions.get(message.stage)
+        if message.forget:
+            # A farewell that comes late takes nothing from a Stage that was made anew in the meantime.
+            if known is None or message.revision >= known.revision:
+                forget_stage(self.state, message.stage)
+                self._touch()
+            return
         if known is None or message.revision >= known.revision:
             if message.request is None:
                 self.state.subscriptions.pop(message.stage, None)
@@ -417,10 +419,13 @@ class Warehouse:
                     raise
                 # A Stage that is gone is no longer a subscriber; a new one subscribes by itself.
                 workflow.logger.info("stage %s could not be told: %s", stage, error)
-                self.state.subscriptions.pop(stage, None)
+                if self.state.subscriptions.get(stage) is subscription:
+                    self.state.subscriptions.pop(stage)
 
     async def _take_leave(self) -> None:
         """Deleted: its Schedule and the Discovery that runs end, and the Project forgets it."""
+        if self.scheduling is not None:
+            self.scheduling.cancel()
         try:
             await workflow.execute_activity(
                 "delete-schedule",

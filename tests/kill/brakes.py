@@ -27,7 +27,7 @@ async def _hold(moment: str) -> None:
     """As `hold`, without a thread: those that steps share would soon all be held."""
     if (GATES / f"{moment}.armed").exists():
         (GATES / f"{moment}.reached").touch()
-        while (GATES / f"{moment}.armed").exists():  # noqa: ASYNC110, ASYNC240  # another process tells, by a file
+        while (GATES / f"{moment}.armed").exists():  # noqa: ASYNC110  # another process tells, by a file
             await asyncio.sleep(0.05)
 
 

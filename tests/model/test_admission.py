@@ -548,20 +548,6 @@ def test_secrets_and_config_maps_stay_with_the_worker(kind: type[Resource]) -> N
         (warehouse(git(), freightCreationCriteria={"expression": "true"}), "spec.freightCreationCriteria: criteria"),
         (stage(shard="east"), "spec.shard: shards"),
         (stage(targets={"selectors": [{}]}), "spec.targets: targets"),
-        *(
-            (
-                resource("ProjectConfig", "shop", spec={"promotionPolicies": [{"stageSelector": selector}]}),
-                "spec.promotionPolicies[0]: selecting Stages by pattern or label",
-            )
-            for selector in (
-                {"name": "glob:uat-*"},
-                {"name": "regex:uat"},
-                {"matchLabels": {"a": "b"}},
-                {"name": "uat", "matchLabels": {"a": "b"}},
-                {"matchExpressions": [{"key": "a", "operator": "Exists"}]},
-                {},
-            )
-        ),
         (
             resource(
                 "ProjectConfig",
@@ -579,12 +565,8 @@ def test_secrets_and_config_maps_stay_with_the_worker(kind: type[Resource]) -> N
             "spec.webhookReceivers: webhook receivers",
         ),
         (
-            resource("ProjectConfig", "shop", spec={"promotionWindows": [{"name": "a", "kind": "Deny"}]}),
-            "spec.promotionWindows: promotion windows",
-        ),
-        (
             resource("ClusterConfig", "cluster", "", spec={"gitClient": {"name": "a", "email": "b"}}),
-            "spec: settings in a ClusterConfig",
+            "spec.gitClient: an author of commits for all Projects",
         ),
         (template(provider={"prometheus": {"query": "up"}}), f"{METRIC}.provider.prometheus: the provider prometheus"),
         (template(provider={"newRelic": {}}), f"{METRIC}.provider.newRelic: the provider newRelic"),
