@@ -160,7 +160,6 @@ def test_what_a_stage_requests(requests: list[Json], problems: list[str]) -> Non
         ({"direct": True, "stages": ["up"]}, "MatchUpstream needs an upstream Stage, and no direct"),
         ({"stages": ["up", "top"]}, "MatchUpstream needs exactly one upstream Stage, not 2"),
         ({"direct": True}, "MatchUpstream needs exactly one upstream Stage, not 0"),
-        ({"stages": ["up"]}, "following the upstream Stage is not supported yet; only NewestFreight is"),
     ],
 )
 def test_matching_the_upstream_stage(sources: dict[str, Json], problem: str) -> None:
