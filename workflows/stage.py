@@ -68,12 +68,14 @@ with workflow.unsafe.imports_passed_through():
     from model.verifications import VerificationFinished, VerificationRequest
     from model.warehouses import (
         FreightQuestion,
+        MetadataRequest,
         Outcome,
         RefreshRequest,
         RetireRequest,
         StageReport,
         StageSubscription,
         WarehouseSnapshot,
+        merged_metadata,
     )
     from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes
     from workflows.links import link
@@ -201,6 +203,15 @@ class Stage:
                 self._lost_verification("it could not be reached")
                 self._touch()
         return Outcome(message=f"Verification {running.name} is being aborted")
+
+    @workflow.update
+    async def set_metadata(self, message: MetadataRequest) -> Outcome:
+        """Set keys of the Stage's metadata; others stay."""
+        merged = merged_metadata(self.state.metadata, message.values)
+        if merged is None:
+            return Outcome(ok=False, message=f"metadata of Stage {self.state.name} would be larger than 16 KiB")
+        self.state.metadata = merged
+        return Outcome(message=f"metadata of Stage {self.state.name} is set")
 
     @workflow.update
     async def refresh(self, message: RefreshRequest) -> Outcome:

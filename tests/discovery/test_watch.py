@@ -382,9 +382,10 @@ async def test_unreachable_git_host_is_an_error_that_names_it(
     ("change", "expected"),
     [
         ({"branch": "gone"}, "has no branch gone"),
-        ({"commitSelectionStrategy": "SemVer"}, "commitSelectionStrategy SemVer is not supported yet"),
-        ({"includePaths": ["apps"]}, "includePaths is not supported yet"),
-        ({"expressionFilter": "true"}, "expressionFilter is not supported yet"),
+        ({"includePaths": ["regex:("]}, "includePaths: 'regex:(' is not a regular expression"),
+        ({"excludePaths": ["glob:["]}, "excludePaths: 'glob:[' is no glob pattern"),
+        ({"expressionFilter": "subject +"}, "expressionFilter, at commit"),
+        ({"expressionFilter": "subject"}, "must give a bool"),
         ({"repoURL": "file:///etc"}, "expected https://…, http://… or ssh://…"),
     ],
 )
@@ -414,9 +415,9 @@ async def test_rules_that_cannot_be_read_are_named(
 
 
 async def test_subscription_of_unknown_type_is_an_error(watcher: Watcher, clock: Clock) -> None:
-    report = await look(watcher, request({"chart": {"repoURL": "https://charts.example.com", "name": "app"}}))
+    report = await look(watcher, request({"name": "bucket", "s3": {"region": "x"}}))
 
-    assert "subscriptions of type chart are not supported yet" in report.error
+    assert "no worker here knows subscriptions of type s3" in report.error
 
 
 async def test_deprecated_rules_work_with_a_warning(
