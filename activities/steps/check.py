@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,6 +12,8 @@ from pydantic_core import ErrorDetails
 from temporalio import activity
 
 from activities.steps.registry import STEPS, Step
+from expressions.errors import ExpressionError
+from expressions.templates import check_template
 from model.base import Json
 from model.steps import CheckStepsReport, CheckStepsRequest, StepProblem
 
@@ -90,7 +93,9 @@ def problems_of(step: Step, config: Json, *, templates: bool) -> list[str]:
     the config is quoted: it may be a secret.
     """
     problems = _problems(step, config)
+    unreadable: list[str] = []
     if templates:
+        unreadable = list(_unreadable(config))
         certain = {(problem["loc"], problem["msg"]) for problem in _problems(step, _without_templates(config))}
         problems = [
             problem
@@ -98,10 +103,23 @@ def problems_of(step: Step, config: Json, *, templates: bool) -> list[str]:
             if (problem["type"] == "extra_forbidden" or not _template(problem["input"]))
             and (problem["type"] != "value_error" or (problem["loc"], problem["msg"]) in certain)
         ]
-    return [
+    return unreadable + [
         f"{_path(problem['loc'])}: {_reason(step, problem['type'], problem['msg'], problem['loc'])}"
         for problem in problems
     ]
+
+
+def _unreadable(config: Json, location: tuple[int | str, ...] = ()) -> Iterator[str]:
+    """What is wrong with expressions themselves, whatever they would come to."""
+    if isinstance(config, str):
+        try:
+            check_template(config)
+        except ExpressionError as error:
+            place = f" (line {error.line}, column {error.column} of it)" if error.line else ""
+            yield f"{_path(location)}: the expression can't be read: {error.message}{place}"
+    elif isinstance(config, dict | list):
+        for name, value in config.items() if isinstance(config, dict) else enumerate(config):
+            yield from _unreadable(value, (*location, name))
 
 
 def _problems(step: Step, config: Json) -> list[ErrorDetails]:

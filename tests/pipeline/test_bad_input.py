@@ -33,6 +33,7 @@ def unapplied(towpath: Installation) -> Pipeline:
         ("checkout:", "checkouts:", "PromotionTask/tow: spec.steps[0].config: checkouts: unknown field; did you mean"),
         ("uses: git-clear", "uses: git-cleer", "there is no step 'git-cleer'; did you mean git-clear?"),
         ("uses: git-clear", "uses: tf-apply", "step tf-apply is not supported yet"),
+        (".Tag }}", ".Tag. }}", "spec.steps[2].config: images[0].tag: the expression can't be read: "),
         (
             "        direct: true\n",
             "        stages:\n          - prod\n",
