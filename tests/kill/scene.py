@@ -252,7 +252,9 @@ class Scene:
         """The id of the commit that this promotion has to make when nothing disturbs it."""
         person = "Towpath <towpath@users.noreply.localhost>"
         message = f"Updated ./src/env/{stage} to use new image\n\n- {IMAGE}:{TAG}\n"
-        text = f"tree {tree}\nparent {parent}\nauthor {person} {date} +0000\ncommitter {person} {date} +0000\n\n{message}"
+        text = (
+            f"tree {tree}\nparent {parent}\nauthor {person} {date} +0000\ncommitter {person} {date} +0000\n\n{message}"
+        )
         return self.world.repository.git("hash-object", "-t", "commit", "--stdin", stdin=text)
 
 
