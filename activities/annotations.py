@@ -1,4 +1,4 @@
-"""What a model's fields mean to those who read about them: type, default and description in words, for the references."""
+"""What a model's fields mean to those who read about them: type, default and description, for the references."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def type_words(annotation: Any) -> str:
         return "one of " + ", ".join(f"`{member.value}`" for member in annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "object"
-    return _WORDS.get(annotation) or getattr(annotation, "__name__", str(annotation))
+    return _WORDS.get(annotation) or str(getattr(annotation, "__name__", annotation))
 
 
 def models_in(annotation: Any) -> list[type[BaseModel]]:
@@ -78,8 +78,11 @@ def value_words(value: Any) -> str:
 
 
 def descriptions(model: type[BaseModel]) -> dict[str, str]:
-    """What is said about each field of a model: its `description`, else the `#:` comment before it."""
+    """What is said about each field of a model: its `description`, the `#:` comment before it, or of what it holds."""
     said: dict[str, str] = {}
+    for name, field in model.model_fields.items():
+        if (held := models_in(field.annotation)) and (text := inspect.getdoc(held[0])):
+            said[name] = text.partition("\n\n")[0]
     for base in reversed(model.__mro__):
         if issubclass(base, BaseModel) and base is not BaseModel:
             said |= _comments(base)

@@ -9,14 +9,13 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from annotated_types import Ge, Gt, Le
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from activities.annotations import cell, type_words, value_words
-from activities.settings import ActivitySettings, Listed, Paired
+from activities.settings import ActivitySettings
 from worker.settings import WorkerSettings
 from workflows.settings import PREFIX, ClientSettings
 
@@ -40,11 +39,11 @@ def table(group: str) -> str:
     if model is WorkerSettings:
         inherited |= set(ActivitySettings.model_fields)
     rows = [
-        f"| `{PREFIX}{name.upper()}` | {cell(_type(field))} | {_default(name, defaults)} | {cell(field.description or '')} |"
+        (f"`{PREFIX}{name.upper()}`", cell(_type(field)), _default(name, defaults), cell(field.description or ""))
         for name, field in model.model_fields.items()
         if name not in inherited
     ]
-    return _HEAD + "\n".join(rows) + "\n"
+    return _HEAD + "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def rewritten(text: str) -> str:
@@ -73,13 +72,11 @@ def _type(field: FieldInfo) -> str:
 
 
 def _kind(field: FieldInfo) -> str:
-    annotated: Any = field.annotation
-    metadata = [repr(part) for part in field.metadata]
-    if annotated == list[str] and any(repr(part) in metadata for part in Listed.__metadata__):
+    if field.annotation == list[str]:
         return "list, `a,b`"
-    if annotated == dict[str, str] and any(repr(part) in metadata for part in Paired.__metadata__):
+    if field.annotation == dict[str, str]:
         return "pairs, `a=b,c=d`"
-    return type_words(annotated)
+    return type_words(field.annotation)
 
 
 def _bounds(field: FieldInfo) -> Iterator[str]:

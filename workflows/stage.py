@@ -48,25 +48,37 @@ with workflow.unsafe.imports_passed_through():
         needs_verification,
         next_availability,
         passing_through,
+        stage_health,
         to_promote,
         verified_now,
         why_wait,
     )
     from model.stage_state import QueueEntry, RunningPromotion, RunningVerification, StageState
     from model.stage_view import describe, summary
-    from model.stages import HolderReport, HolderRequest, StageConfiguration, Turn, TurnKind, VerifyRequest
+    from model.stages import (
+        HolderReport,
+        HolderRequest,
+        StageConfiguration,
+        StageSummary,
+        Turn,
+        TurnKind,
+        VerifyRequest,
+    )
     from model.steps import PromotionContext, PromotionPlan
     from model.verifications import VerificationFinished, VerificationRequest
     from model.warehouses import (
         FreightQuestion,
+        MetadataRequest,
         Outcome,
         RefreshRequest,
         RetireRequest,
         StageReport,
         StageSubscription,
         WarehouseSnapshot,
+        merged_metadata,
     )
-    from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, attributes
+    from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes
+    from workflows.links import link
     from workflows.tempo import Alarm, history_is_long
 
 #: How many collections, and verifications of each, are remembered.
@@ -191,6 +203,15 @@ class Stage:
                 self._lost_verification("it could not be reached")
                 self._touch()
         return Outcome(message=f"Verification {running.name} is being aborted")
+
+    @workflow.update
+    async def set_metadata(self, message: MetadataRequest) -> Outcome:
+        """Set keys of the Stage's metadata; others stay."""
+        merged = merged_metadata(self.state.metadata, message.values)
+        if merged is None:
+            return Outcome(ok=False, message=f"metadata of Stage {self.state.name} would be larger than 16 KiB")
+        self.state.metadata = merged
+        return Outcome(message=f"metadata of Stage {self.state.name} is set")
 
     @workflow.update
     async def refresh(self, message: RefreshRequest) -> Outcome:
@@ -456,7 +477,13 @@ class Stage:
                 granted=granted,
             )
             phase = PromotionPhase.RUNNING if granted else PromotionPhase.PENDING
-            values = {PROJECT: self.state.project, STAGE: self.state.name, FREIGHT: record.name, PHASE: phase.value}
+            values = {
+                PROJECT: self.state.project,
+                STAGE: self.state.name,
+                WAREHOUSE: record.reference.origin.name,
+                FREIGHT: record.name,
+                PHASE: phase.value,
+            }
             try:
                 handle = await workflow.start_child_workflow(
                     "Promotion",
@@ -466,6 +493,7 @@ class Stage:
                     search_attributes=attributes(values),
                     memo={SUMMARY: {"freightAlias": record.alias, "actor": entry.actor}},
                     static_summary=f"promote {record.alias or record.name[:7]} to {self.state.name}",
+                    static_details=f"Auto-promotion by `{workflow.info().workflow_id}`",
                 )
             except FailureError as error:
                 workflow.logger.error("promotion %s could not be started: %s", name, error)
@@ -668,7 +696,14 @@ class Stage:
             analysis_run=AnalysisRunReference(namespace=self.state.project, name=name, phase="Pending"),
         )
         current.verification_history = [info, *current.verification_history][:HISTORY]
-        values = {PROJECT: self.state.project, STAGE: self.state.name, PHASE: VerificationPhase.RUNNING.value}
+        brought = self.state.last_promotion.freight if self.state.last_promotion else None
+        values = {
+            PROJECT: self.state.project,
+            STAGE: self.state.name,
+            WAREHOUSE: brought.origin.name if brought else "",
+            FREIGHT: brought.name if brought else "",
+            PHASE: VerificationPhase.RUNNING.value,
+        }
         try:
             handle = await workflow.start_child_workflow(
                 "Verification",
@@ -871,13 +906,30 @@ class Stage:
         if text != self.shown:
             self.shown = text
             workflow.upsert_memo({SUMMARY: glance})
-            workflow.set_current_details(
-                f"**Stage {self.state.name}** of Project {self.state.project}: "
-                f"{glance.freight_summary or 'no Freight yet'} · health {glance.health or '—'} · "
-                f"verification {glance.verification or '—'}\n\n"
-                f"turn: {f'`{self.state.turn.workflow_id}`' if self.state.turn else 'free'} · queued: {glance.queued}"
-                + (f" · waits: {glance.waiting}" if glance.waiting else "")
-            )
+        workflow.set_current_details("\n".join(self._details(glance)))
+
+    def _details(self, glance: StageSummary) -> list[str]:
+        """What the Temporal UI shows, with links to the runs this is about."""
+        project, last = self.state.project, self.state.last_promotion
+        health = stage_health(self.state)
+        lines = [f"**Stage {self.state.name}** of Project {project}", ""]
+        if glance.control_flow:
+            return [*lines, "Freight passes through it: it has no promotion steps."]
+        held = ", ".join(f"{alias} `{name[:7]}`" for name, alias in glance.freight.items())
+        lines.append(f"- holds {held or 'no Freight yet'}")
+        issues = "; ".join(health.issues)[:400] if health else ""
+        lines.append(f"- health {glance.health or '—'}{f': {issues}' if issues else ''}")
+        lines.append(f"- turn: {link(self.state.turn.workflow_id) if self.state.turn else 'free'}")
+        if self.state.queue:
+            lines.append(f"- queued: {glance.queued}, because {glance.waiting or 'its turn is about to come'}")
+            lines += [f"  - {link(entry.workflow_id)}" for entry in self.state.queue[:HISTORY]]
+        if last is not None:
+            lines.append(f"- last promotion {link(promotion_id(project, last.name))}: {glance.last_phase}")
+        current = self.state.current()
+        for info in current.verification_history if current else []:
+            shown = link(verification_id(project, info.id)) if info.analysis_run else "(nothing to verify)"
+            lines.append(f"- verification {shown}: {info.phase.value}")
+        return lines
 
     def _set_alarm(self) -> None:
         """Wake up by itself when time alone changes something."""

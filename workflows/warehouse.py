@@ -36,6 +36,7 @@ with workflow.unsafe.imports_passed_through():
         AliasRequest,
         ApproveRequest,
         FreightQuestion,
+        MetadataRequest,
         Outcome,
         RefreshRequest,
         RetireRequest,
@@ -43,6 +44,7 @@ with workflow.unsafe.imports_passed_through():
         StageSubscription,
         WarehouseConfiguration,
         WarehouseSnapshot,
+        merged_metadata,
     )
     from workflows.attributes import SUMMARY
     from workflows.tempo import history_is_long
@@ -158,6 +160,19 @@ class Warehouse:
         record.alias = message.alias
         self._touch()
         return Outcome(message=f"Freight {record.name} has the alias {message.alias}")
+
+    @workflow.update
+    async def set_metadata(self, message: MetadataRequest) -> Outcome:
+        """Set keys of the metadata of Freight; others stay."""
+        record = self.state.freight.get(message.freight)
+        if record is None:
+            return Outcome(ok=False, message=f"Freight {message.freight} does not exist in Warehouse {self.state.name}")
+        merged = merged_metadata(record.metadata, message.values)
+        if merged is None:
+            return Outcome(ok=False, message=f"metadata of Freight {record.name} would be larger than 16 KiB")
+        record.metadata = merged
+        self._touch()
+        return Outcome(message=f"metadata of Freight {record.name} is set")
 
     @workflow.update
     async def refresh(self, message: RefreshRequest) -> Outcome:

@@ -107,7 +107,9 @@ class _WireErrors(Wire):
 
 
 @dataclass(frozen=True)
-class _Answer:
+class Answer:
+    """What a server answered, redirects followed."""
+
     status: int
     headers: httpx.Headers
     body: bytes
@@ -171,7 +173,7 @@ class RegistryClient:
 
     async def fetch(
         self, method: str, url: str, *, headers: dict[str, str], limit: int, verify: bool, what: str
-    ) -> _Answer:
+    ) -> Answer:
         """One request and where it is redirected to. Raises Unavailable, TooLarge, Unreadable, BadAddress.
 
         `Authorization` goes only to the host that it is meant for.
@@ -203,7 +205,7 @@ class RegistryClient:
 
     async def _fetch_once(
         self, method: str, url: httpx.URL, headers: dict[str, str], limit: int, verify: bool, what: str
-    ) -> _Answer:
+    ) -> Answer:
         host = _host(url)
         try:
             async with (
@@ -216,7 +218,7 @@ class RegistryClient:
                     body += chunk
                     if len(body) > limit:
                         raise TooLarge(f"{what}: the answer of {host} is larger than {limit} bytes", host=host)
-                return _Answer(response.status_code, response.headers, bytes(body))
+                return Answer(response.status_code, response.headers, bytes(body))
         except TimeoutError as error:
             raise Unavailable(f"{what}: {host} took longer than {TOTAL_TIMEOUT:.0f} s to answer", host=host) from error
         except httpx.TimeoutException as error:
@@ -401,10 +403,10 @@ class Repository:
     def _reading(self, reference: str) -> str:
         return f"reading {self.address.name}{'@' if ':' in reference else ':'}{reference}"
 
-    async def _get(self, url: str, *, headers: dict[str, str], limit: int, what: str) -> _Answer:
+    async def _get(self, url: str, *, headers: dict[str, str], limit: int, what: str) -> Answer:
         return await self._request("GET", url, headers, limit, what)
 
-    async def _request(self, method: str, url: str, headers: dict[str, str], limit: int, what: str) -> _Answer:
+    async def _request(self, method: str, url: str, headers: dict[str, str], limit: int, what: str) -> Answer:
         """Send, and if the registry wants to know who asks, authenticate and send once more."""
         key = (self.address.base, self.address.repository, self._login)
         granted = self._client.grant(key)
@@ -422,7 +424,7 @@ class Repository:
             self._client.remember(key, granted, lifetime)
         return answer
 
-    async def _authenticate(self, answer: _Answer, what: str) -> tuple[str, float]:
+    async def _authenticate(self, answer: Answer, what: str) -> tuple[str, float]:
         challenges = {
             challenge.scheme: challenge
             for header in reversed(answer.headers.get_list("www-authenticate"))
@@ -461,7 +463,7 @@ class Repository:
             raise Unreadable(f"{told}: there is none in the answer", host=self.address.host)
         return f"Bearer {token}", max(0.0, (grant.expires_in or _TOKEN_LIFETIME) - _TOKEN_MARGIN)
 
-    def _read(self, model: type[_Model], answer: _Answer, what: str) -> _Model:
+    def _read(self, model: type[_Model], answer: Answer, what: str) -> _Model:
         try:
             return model.model_validate_json(answer.body)
         except ValidationError as error:
@@ -473,14 +475,14 @@ class Repository:
                 host=self.address.host,
             ) from error
 
-    def _check(self, answer: _Answer, what: str) -> None:
+    def _check(self, answer: Answer, what: str) -> None:
         """Raise what the status means."""
         status = answer.status
         if status == 200:
             return
         host = self.address.host
         reason = self._reason(answer)
-        wait = _retry_after(answer.headers.get("retry-after", ""))
+        wait = retry_after(answer.headers.get("retry-after", ""))
         match status:
             case 401 if self._withheld:
                 raise Unauthorized(
@@ -517,7 +519,7 @@ class Repository:
             case _:
                 raise Unreadable(f"{what}: {host} answered {status}{reason}", host=host)
 
-    def _reason(self, answer: _Answer) -> str:
+    def _reason(self, answer: Answer) -> str:
         """The registry's own words, where it has any."""
         try:
             errors = _WireErrors.model_validate_json(answer.body).errors
@@ -552,7 +554,7 @@ def _next_page(link: str) -> str:
     return path if path.startswith("/v2/") else ""
 
 
-def _retry_after(header: str) -> timedelta | None:
+def retry_after(header: str) -> timedelta | None:
     """Seconds or a date (RFC 9110 §10.2.3); at most a day."""
     if not header:
         return None

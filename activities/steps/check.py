@@ -95,7 +95,7 @@ def problems_of(step: Step, config: Json, *, templates: bool) -> list[str]:
         problems = [
             problem
             for problem in problems
-            if not _template(problem["input"])
+            if (problem["type"] == "extra_forbidden" or not _template(problem["input"]))
             and (problem["type"] != "value_error" or (problem["loc"], problem["msg"]) in certain)
         ]
     return [

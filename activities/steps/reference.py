@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from activities.annotations import cell, descriptions, is_list, models_in, name_of, type_words, value_words
 from activities.steps.catalog import load_steps
+from activities.steps.check import KARGO_STEPS
 from activities.steps.registry import STEPS, Step
 from model.base import format_duration
 from model.steps import Effect
@@ -34,9 +35,9 @@ _INDEX = f"""\
 {_NOTICE}
 
 Names, configs and outputs are Kargo's. Every step may carry `as`, `if`, `vars`, `continueOnError` and `retry` as well.
-Paths are those of the promotion's workspace: `/out` and `../out` are `out` in it, and nothing leads out of it. Values may
-hold expressions, `${{{{ … }}}}`; the config is checked when manifests are applied, and again after its expressions were
-evaluated.
+Paths are those of the promotion's workspace: `/out` and `../out` are `out` in it, and nothing leads out of it. Values
+may hold expressions, `${{{{ … }}}}`; the config is checked when manifests are applied, and again after its expressions
+were evaluated.
 
 | step | effect | what it does |
 | --- | --- | --- |
@@ -56,7 +57,10 @@ def pages(root: Path) -> dict[str, str]:
         f"| [{name}]({name}.md) | {step.kind.effect.value} | {cell(_says(step).partition(chr(10) * 2)[0])} |"
         for name, step in steps.items()
     ]
+    missing = ", ".join(f"`{name}`" for name in sorted(KARGO_STEPS - STEPS.keys()))
     index = _INDEX + "\n".join(rows) + "\n"
+    if missing:
+        index += f"\nRefused so far, though Kargo has them, in its open-source or its paid edition: {missing}.\n"
     return {"README.md": index} | {f"{name}.md": page(step, root) for name, step in steps.items()}
 
 
@@ -94,11 +98,11 @@ def _nature(step: Step) -> Iterator[str]:
         yield f"- It waits: asked again every {format_duration(kind.poll_interval)} unless it says otherwise."
     timeout = f"{format_duration(kind.timeout)}, waiting included" if kind.timeout else "none"
     yield f"- Timeout unless `retry.timeout` says another: {timeout}."
-    yield f"- Errors in a row after which it is Errored, unless `retry.errorThreshold` says another: {kind.error_threshold}."
+    yield f"- Errors in a row that end it, unless `retry.errorThreshold` says another count: {kind.error_threshold}."
 
 
 def _config(step: Step) -> str:
-    rows = list(_rows(step.config, ""))
+    rows = [f"| `{path}` | {kind} | {default} | {said} |" for path, kind, default, said in _fields(step.config, "")]
     free = step.config.model_config.get("extra") == "allow"
     if free or not rows:
         said = inspect.getdoc(step.config) or ""
@@ -107,23 +111,20 @@ def _config(step: Step) -> str:
     return head + "\n".join(rows)
 
 
-def _rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
+def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, str]]:
+    """Path, type, default and description of every field, those of the models it holds after it."""
     said = descriptions(model)
     for name, field in model.model_fields.items():
         path = prefix + name_of(name, field)
         default = "required" if field.is_required() else value_words(field.get_default(call_default_factory=True))
-        yield f"| `{path}` | {cell(type_words(field.annotation))} | {default} | {cell(said.get(name, ''))} |"
+        yield path, cell(type_words(field.annotation)), default, cell(said.get(name, ""))
         for inner in models_in(field.annotation):
-            yield from _rows(inner, f"{path}[]." if is_list(field.annotation) else f"{path}.")
+            yield from _fields(inner, f"{path}[]." if is_list(field.annotation) else f"{path}.")
 
 
 def _outputs(step: Step) -> str:
     if step.output is not None:
-        said = descriptions(step.output)
-        rows = [
-            f"| `{name_of(name, field)}` | {cell(type_words(field.annotation))} | {cell(said.get(name, ''))} |"
-            for name, field in step.output.model_fields.items()
-        ]
+        rows = [f"| `{path}` | {kind} | {said} |" for path, kind, _, said in _fields(step.output, "")]
         intro = inspect.getdoc(step.output) or ""
         return f"{intro}\n\n| output | type | description |\n| --- | --- | --- |\n" + "\n".join(rows)
     returns = inspect.signature(step.run).return_annotation

@@ -27,6 +27,7 @@ from activities.credentials import CredentialUnsupported
 from activities.git.errors import GitError
 from activities.mask import Mask
 from activities.outside import Outside
+from activities.project_state import project_status
 from activities.steps.check import problems_of
 from activities.steps.data import WorkerData
 from activities.steps.registry import NotYet, Step, StepConfig, StepContext, StepErrored, StepFailed, StepSkipped
@@ -139,7 +140,8 @@ class Attempt:
         request, step = self.request, self.step
         data = WorkerData(request.context.project, self.outside)
         # Credentials may be read from disk, and expressions take their time: not on the event loop.
-        environment = step_environment(request, data, self.outside.settings.ui_base_url)
+        status = project_status(request.context.project, self.outside)
+        environment = step_environment(request, data, self.outside.settings.ui_base_url, status=status)
         if not (self.progress.begun or request.rebuild):
             try:
                 applies = await asyncio.to_thread(self._applies, environment)

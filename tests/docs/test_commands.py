@@ -34,8 +34,7 @@ def lines() -> list[Line]:
                 if not typed.startswith("$ "):
                     continue
                 typed = typed[2:]
-            for part in _parts(typed):
-                found.append(Line(f"{path}:{number}", part))
+            found += [Line(f"{path}:{number}", part) for part in _parts(typed)]
     return found
 
 

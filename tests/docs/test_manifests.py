@@ -22,7 +22,11 @@ def kinds(block: Block) -> set[str]:
 
 MANIFESTS = [block for block in blocks("yaml") if kinds(block) and not kinds(block) & _SECRETS]
 CREDENTIALS = [block for block in blocks("yaml") if kinds(block) & _SECRETS]
-EXAMPLES = [path for path in tracked() if path.suffix == ".yaml" and "manifests" in path.parts]
+EXAMPLES = [
+    Block(name(path), "yaml", path.read_text())
+    for path in tracked()
+    if path.suffix == ".yaml" and path.is_relative_to(ROOT / "examples") and "manifests" in path.parts
+]
 
 
 def test_there_are_manifests_in_the_documents() -> None:
@@ -31,17 +35,12 @@ def test_there_are_manifests_in_the_documents() -> None:
     assert EXAMPLES
 
 
-@pytest.mark.parametrize("block", MANIFESTS, ids=[block.place for block in MANIFESTS])
-async def test_manifests_in_documents_are_valid(block: Block) -> None:
+@pytest.mark.parametrize("block", [*MANIFESTS, *EXAMPLES], ids=lambda block: block.place)
+async def test_manifests_are_valid(block: Block) -> None:
     assert await errors_of(block.text, block.place) == []
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=[name(path) for path in EXAMPLES])
-async def test_manifests_of_the_examples_are_valid(path: Path) -> None:
-    assert await errors_of(path.read_text(), str(path.relative_to(ROOT))) == []
-
-
-@pytest.mark.parametrize("block", CREDENTIALS, ids=[block.place for block in CREDENTIALS])
+@pytest.mark.parametrize("block", CREDENTIALS, ids=lambda block: block.place)
 def test_secrets_in_documents_are_read_by_the_worker(
     block: Block, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -23,6 +23,7 @@ from model.steps import CheckStepsRequest, StepUse
         ("git-push", {"path": "out", "maxAttempts": "3"}, "maxAttempts: Input should be a valid integer"),
         ("git-push", {}, "path: is required"),
         ("git-push", {"path": "o", "tagg": "x"}, "tagg: unknown field; did you mean tag?"),
+        ("git-push", {"path": "o", "tagg": "${{ vars.t }}"}, "tagg: unknown field; did you mean tag?"),
         ("git-push", {"path": "o", "tag": "v", "force": True}, "config: force does not go with tag"),
         ("git-commit", {"path": "o", "message": "m", "author": {"name": "n", "email": "e", "signingKey": "k"}},
          "author: signingKey is not supported yet"),
