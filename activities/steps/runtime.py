@@ -62,8 +62,9 @@ class Progress(BaseModel):
     errors: int = 0
     #: `if` was found true: it isn't asked again.
     begun: bool = False
-    #: The step is at work: if its worker dies now, nobody knows what it did.
-    acting: bool = False
+    #: Number of the last attempt that came to its end. One that is lost can't say so: nobody knows what it did.
+    #: The other way round, saying that the step is at work, would not do: heartbeats are held back for seconds.
+    ended: int = 0
 
 
 @dataclass
@@ -100,7 +101,7 @@ class Attempt:
         info = activity.info()
         if info.heartbeat_details:
             self.progress = Progress.model_validate(info.heartbeat_details[0])
-        lost_before = info.attempt > 1 and (self.progress.acting or not info.heartbeat_details)
+        lost_before = self.progress.ended < info.attempt - 1
         with self.mask.collecting():
             async with self._heartbeats(), self.slots:
                 outcome = await self._attempt(repeated=self.request.repeated or lost_before)
@@ -173,8 +174,6 @@ class Attempt:
             repeated=repeated,
             warnings=self.warnings,
         )
-        # Taken back by _conclude alone: after a cancellation or a crash nobody knows what the step did.
-        self._heartbeat(acting=True)
         output = await step.run(settings, context)
         return Outcome(StepStatus.SUCCEEDED, output=_as_json(output))
 
@@ -243,7 +242,8 @@ class Attempt:
             self.progress.errors = 0
         else:
             self.progress.errors += 1
-        self._heartbeat(acting=False)
+        # The failure takes it along to the server, however short ago the last one was.
+        self._heartbeat(ended=activity.info().attempt)
         failure = StepFailure(
             message=message, output=output, warnings=warnings, error_count=self.progress.errors, queue=queue
         )
@@ -282,7 +282,7 @@ class Attempt:
             with suppress(asyncio.CancelledError):
                 await beating
 
-    def _heartbeat(self, **changes: bool) -> None:
+    def _heartbeat(self, **changes: int) -> None:
         self.progress = self.progress.model_copy(update=changes)
         activity.heartbeat(self.progress.model_dump(mode="json"))
 

@@ -62,5 +62,5 @@ def _unlink_and_stop(path: Path, missing_ok: bool = False) -> None:
 
 
 Path.write_bytes = _write_half  # type: ignore[method-assign, assignment]  # the brakes
-Path.unlink = _unlink_and_stop  # type: ignore[method-assign]
+Path.unlink = _unlink_and_stop  # type: ignore[method-assign, assignment]
 STEPS.update({name: _with_brakes(step) for name, step in STEPS.items()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -112,6 +113,13 @@ def _may_mount(directory: Path) -> bool:
         return False
 
 
+def _fill(path: Path) -> None:
+    """Write to a file until that fails."""
+    with path.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+
+
 @pytest.mark.kill
 async def test_a_full_disk_is_errored_and_says_so(tmp_path: Path) -> None:
     workspaces = tmp_path / "one" / "workspaces"
@@ -134,9 +142,8 @@ async def test_a_full_disk_is_errored_and_says_so(tmp_path: Path) -> None:
         await here.gates.reached(armed)
         # What the worker sees there; from outside it's another directory.
         full = Path(f"/proc/{worker.process.pid}/root{workspaces}/ballast")
-        with pytest.raises(OSError, match="No space left"), full.open("wb", buffering=0) as file:
-            while True:
-                file.write(bytes(4096))
+        with pytest.raises(OSError, match="No space left"):
+            await asyncio.to_thread(_fill, full)
         here.gates.open()
         await here.all_over()
         for name in moments:
@@ -146,7 +153,7 @@ async def test_a_full_disk_is_errored_and_says_so(tmp_path: Path) -> None:
             assert "full" in view.message, (name, view.message)
             assert "free space there" in view.message, (name, view.message)
         # Nothing is stuck by it.
-        full.unlink()
+        await asyncio.to_thread(full.unlink)
         await here.promote(*moments)
         await here.all_over()
         for name in moments:

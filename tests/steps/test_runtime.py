@@ -302,18 +302,21 @@ class TestErrorsInARow:
 
 class TestLostAttempts:
     @pytest.mark.parametrize(
-        ("left", "repeated"),
+        ("left", "attempt", "repeated"),
         [
-            ([], True),
-            ([{"errors": 0, "begun": True, "acting": True}], True),
-            ([{"errors": 1, "begun": True, "acting": False}], False),
+            ([], 2, True),
+            # The first heartbeat has arrived, later ones were held back when the worker died.
+            ([{"errors": 0, "begun": False, "ended": 0}], 2, True),
+            ([{"errors": 1, "begun": True, "ended": 1}], 2, False),
+            ([{"errors": 1, "begun": True, "ended": 1}], 3, True),
+            ([{"errors": 1, "begun": True, "ended": 2}], 3, False),
         ],
     )
     async def test_step_hears_of_an_attempt_of_unknown_outcome(
-        self, host: Host, probe: Probe, left: list[Any], repeated: bool
+        self, host: Host, probe: Probe, left: list[Any], attempt: int, repeated: bool
     ) -> None:
         host.heartbeats = left
-        await host.run(request(), attempt=2)
+        await host.run(request(), attempt=attempt)
         assert probe.contexts[0].repeated is repeated
 
     async def test_missing_workspace_is_lost(self, host: Host, probe: Probe) -> None:
@@ -351,7 +354,7 @@ class TestLostAttempts:
             await asyncio.wait_for(running, 10)
         assert ended.is_set()
         # What it did is not known: the next attempt must look.
-        assert host.heartbeats[-1]["acting"] is True
+        assert host.heartbeats[-1]["ended"] == 0
 
     async def test_heartbeats_while_waiting_for_a_slot(self, outside: Outside, probe: Probe) -> None:
         slots = asyncio.Semaphore(0)
