@@ -15,7 +15,7 @@ from model.project_rules import digest
 from model.project_state import ClusterState, ProjectState
 from model.projects import Action, ApplyRequest, ApplyResult, ProjectView, StageEntry, WarehouseEntry
 from model.resources import ClusterPromotionTask, ConfigMap, PromotionTask, Secret, Stage
-from model.steps import CheckStepsReport, CheckStepsRequest, StepUse
+from model.steps import CheckStepsReport, CheckStepsRequest, DescribeStepsRequest, StepDescriptions, StepUse
 from starter.calls import Calls, Start
 from starter.deleting import Reference
 from starter.errors import InvalidManifests, NotFound, TowpathError
@@ -195,6 +195,12 @@ async def _send(calls: Calls, owner: str, request: ApplyRequest) -> ApplyResult:
         summary=f"Project {owner}",
     )
     return await calls.update_with_start(target, start, "apply", ApplyResult, request)
+
+
+async def describe_steps(calls: Calls, name: str = "") -> StepDescriptions:
+    """What the workers' steps are: all of them, or one with its schemas."""
+    request = DescribeStepsRequest(name=name)
+    return await calls.update_with_start(CLUSTER, _cluster_start(), "describe_steps", StepDescriptions, request)
 
 
 def _cluster_start() -> Start:

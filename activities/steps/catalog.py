@@ -31,7 +31,10 @@ def load_steps() -> None:
 
 
 def all_activities(outside: Outside) -> list[Callable[..., Any]]:
-    """The activity of every step, `check-steps` and `describe-steps`. Steps share the slots of `settings.step_concurrency`."""
+    """The activity of every step, `check-steps` and `describe-steps`.
+
+    Steps share the slots of `settings.step_concurrency`.
+    """
     load_steps()
     slots = asyncio.Semaphore(outside.settings.step_concurrency)
     return [check_steps, describe_steps, *(step_activity(STEPS[name], outside, slots) for name in sorted(STEPS))]
