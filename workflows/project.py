@@ -33,6 +33,10 @@ with workflow.unsafe.imports_passed_through():
     from workflows.tempo import history_is_long
 
 
+#: Stages or Warehouses that are told of at the same time: each is a message of several kilobytes.
+AT_ONCE = 25
+
+
 @workflow.defn
 class Project:
     """Distributes what it is told; each Stage and Warehouse holds its own manifest."""
@@ -52,14 +56,14 @@ class Project:
         """Take a validated set of manifests. What is unchanged is left alone."""
         async with self.applying:
             self.state.kinds.update(message.kinds)
-            actions = []
+            actions: list[AppliedResource] = []
             # What Stages refer to comes before them, Warehouses before the Stages that ask for their Freight.
             for kind in ("Project", "ProjectConfig", "PromotionTask", "AnalysisTemplate", "Warehouse", "Stage"):
-                for manifest in message.manifests:
-                    if manifest["kind"] == kind:
-                        name = manifest["metadata"]["name"]
-                        action = await self._take(kind, name, manifest)
-                        actions.append(AppliedResource(kind=kind, name=name, action=action))
+                chosen = [manifest for manifest in message.manifests if manifest["kind"] == kind]
+                for start in range(0, len(chosen), AT_ONCE):
+                    actions += await asyncio.gather(
+                        *(self._take(kind, manifest) for manifest in chosen[start : start + AT_ONCE])
+                    )
             await self._send_bundles()
             self._touch()
             return ApplyResult(resources=actions, warnings=missing_references(self.state))
@@ -157,7 +161,11 @@ class Project:
         if not self.registered:
             self.registered = await self._tell(CLUSTER, "register", self.state.project)
 
-    async def _take(self, kind: str, name: str, manifest: dict[str, Json]) -> Action:
+    async def _take(self, kind: str, manifest: dict[str, Json]) -> AppliedResource:
+        name = manifest["metadata"]["name"]
+        return AppliedResource(kind=kind, name=name, action=await self._pass_on(kind, name, manifest))
+
+    async def _pass_on(self, kind: str, name: str, manifest: dict[str, Json]) -> Action:
         """Take one manifest, and pass on what is a Warehouse's or a Stage's."""
         if kind in ("Project", "ProjectConfig"):
             known = self.state.manifest if kind == "Project" else self.state.config
@@ -179,12 +187,12 @@ class Project:
         # Counted per Project, not per resource: one that is deleted and made again goes on counting.
         self.state.revision += 1
         if kind == "Stage":
-            await self._configure_stage(name, manifest, self.state.revision)
+            await self._configure_stage(name, manifest, self.state.revision, created=entry is None)
         else:
             await self._configure_warehouse(name, manifest, self.state.revision, created=entry is None)
         return Action.CREATED if entry is None else Action.CONFIGURED
 
-    async def _configure_stage(self, name: str, manifest: dict[str, Json], generation: int) -> None:
+    async def _configure_stage(self, name: str, manifest: dict[str, Json], generation: int, *, created: bool) -> None:
         entry = stage_entry(manifest, generation)
         self.state.stages[name] = entry
         bundle = bundle_for(self.state, name, entry)
@@ -198,7 +206,7 @@ class Project:
         start = StageState(
             project=self.state.project, name=name, generation=generation, manifest=manifest, bundle=bundle
         )
-        if await self._tell(workflow_id, "configure", message):
+        if not created and await self._tell(workflow_id, "configure", message):
             return
         try:
             await workflow.start_child_workflow(
@@ -222,7 +230,7 @@ class Project:
             project=self.state.project, name=name, generation=generation, manifest=manifest
         )
         start = WarehouseState(project=self.state.project, name=name, generation=generation, manifest=manifest)
-        if await self._tell(workflow_id, "configure", message):
+        if not created and await self._tell(workflow_id, "configure", message):
             return
         try:
             await workflow.start_child_workflow(

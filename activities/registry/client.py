@@ -115,7 +115,9 @@ class _WireErrors(Wire):
 
 
 @dataclass(frozen=True)
-class _Answer:
+class Answer:
+    """What a server answered, redirects followed."""
+
     status: int
     headers: httpx.Headers
     body: bytes
@@ -188,7 +190,7 @@ class RegistryClient:
         what: str,
         content: bytes | Path | None = None,
         into: Path | None = None,
-    ) -> _Answer:
+    ) -> Answer:
         """One request and where it is redirected to. Raises Unavailable, TooLarge, Unreadable, BadAddress.
 
         `Authorization` goes only to the host that it is meant for. `content` is sent; a file is streamed. `into`
@@ -229,7 +231,7 @@ class RegistryClient:
         what: str,
         content: bytes | Path | None,
         into: Path | None,
-    ) -> _Answer:
+    ) -> Answer:
         host = _host(url)
         total = TOTAL_TIMEOUT if into is None and not isinstance(content, Path) else TRANSFER_TIMEOUT
         if isinstance(content, Path):
@@ -243,13 +245,13 @@ class RegistryClient:
             ):
                 if into is not None and response.status_code == 200:
                     await save(response.aiter_bytes(), into, limit=limit)
-                    return _Answer(response.status_code, response.headers, b"")
+                    return Answer(response.status_code, response.headers, b"")
                 body = bytearray()
                 async for chunk in response.aiter_bytes():
                     body += chunk
                     if len(body) > limit:
                         raise TooLarge(f"{what}: the answer of {host} is larger than {limit} bytes", host=host)
-                return _Answer(response.status_code, response.headers, bytes(body))
+                return Answer(response.status_code, response.headers, bytes(body))
         except TooLargeDownload as error:
             raise TooLarge(f"{what}: it is larger than {limit} bytes", host=host) from error
         except TimeoutError as error:
@@ -501,7 +503,7 @@ class Repository:
         answer = await self._request("PUT", self._manifest_url(reference), headers, MAX_PAGE, what, content=content)
         self._check_written(answer, what)
 
-    def _check_written(self, answer: _Answer, what: str) -> None:
+    def _check_written(self, answer: Answer, what: str) -> None:
         if answer.status not in {201, 202, 204}:
             self._check(answer, what)
 
@@ -518,7 +520,7 @@ class Repository:
     def _reading(self, reference: str) -> str:
         return f"reading {self.address.name}{'@' if ':' in reference else ':'}{reference}"
 
-    async def _get(self, url: str, *, headers: dict[str, str], limit: int, what: str) -> _Answer:
+    async def _get(self, url: str, *, headers: dict[str, str], limit: int, what: str) -> Answer:
         return await self._request("GET", url, headers, limit, what)
 
     async def _request(
@@ -530,7 +532,7 @@ class Repository:
         what: str,
         content: bytes | Path | None = None,
         into: Path | None = None,
-    ) -> _Answer:
+    ) -> Answer:
         """Send, and if the registry wants to know who asks, authenticate and send once more."""
         key = (self.address.base, self.address.repository, self._login)
         granted = self._client.grant(key)
@@ -555,7 +557,7 @@ class Repository:
             self._client.remember(key, granted, lifetime)
         return answer
 
-    async def _authenticate(self, answer: _Answer, what: str) -> tuple[str, float]:
+    async def _authenticate(self, answer: Answer, what: str) -> tuple[str, float]:
         challenges = {
             challenge.scheme: challenge
             for header in reversed(answer.headers.get_list("www-authenticate"))
@@ -594,7 +596,7 @@ class Repository:
             raise Unreadable(f"{told}: there is none in the answer", host=self.address.host)
         return f"Bearer {token}", max(0.0, (grant.expires_in or _TOKEN_LIFETIME) - _TOKEN_MARGIN)
 
-    def _read(self, model: type[_Model], answer: _Answer, what: str) -> _Model:
+    def _read(self, model: type[_Model], answer: Answer, what: str) -> _Model:
         try:
             return model.model_validate_json(answer.body)
         except ValidationError as error:
@@ -606,14 +608,14 @@ class Repository:
                 host=self.address.host,
             ) from error
 
-    def _check(self, answer: _Answer, what: str) -> None:
+    def _check(self, answer: Answer, what: str) -> None:
         """Raise what the status means."""
         status = answer.status
         if status == 200:
             return
         host = self.address.host
         reason = self._reason(answer)
-        wait = _retry_after(answer.headers.get("retry-after", ""))
+        wait = retry_after(answer.headers.get("retry-after", ""))
         match status:
             case 401 if self._withheld:
                 raise Unauthorized(
@@ -650,7 +652,7 @@ class Repository:
             case _:
                 raise Unreadable(f"{what}: {host} answered {status}{reason}", host=host)
 
-    def _reason(self, answer: _Answer) -> str:
+    def _reason(self, answer: Answer) -> str:
         """The registry's own words, where it has any."""
         try:
             errors = _WireErrors.model_validate_json(answer.body).errors
@@ -685,7 +687,7 @@ def _next_page(link: str) -> str:
     return path if path.startswith("/v2/") else ""
 
 
-def _retry_after(header: str) -> timedelta | None:
+def retry_after(header: str) -> timedelta | None:
     """Seconds or a date (RFC 9110 §10.2.3); at most a day."""
     if not header:
         return None

@@ -104,6 +104,8 @@ class Attempt:
         with self.mask.collecting():
             async with self._heartbeats(), self.slots:
                 outcome = await self._attempt(repeated=self.request.repeated or lost_before)
+        if outcome.status in (StepStatus.FAILED, StepStatus.ERRORED) and await self._lost_its_workspace():
+            raise self._workspace_lost()
         return self._conclude(outcome)
 
     async def _attempt(self, *, repeated: bool) -> Outcome:
@@ -117,7 +119,9 @@ class Attempt:
             after = self.step.kind.poll_interval if waiting.after is None else waiting.after
             return Outcome(StepStatus.RUNNING, str(waiting), waiting.output, again=after)
         except StepErrored as errored:
-            return Outcome(StepStatus.ERRORED, str(errored), errored.output, final=errored.final)
+            cause = errored.__cause__
+            full = f"; {_disk_message(cause)}" if isinstance(cause, OSError) and _is_full(cause) else ""
+            return Outcome(StepStatus.ERRORED, f"{errored}{full}", errored.output, final=errored.final)
         except GitError as error:
             return Outcome(StepStatus.ERRORED, str(error))
         except CredentialUnsupported as error:
@@ -195,13 +199,23 @@ class Attempt:
         if found is None and self.step.kind.effect is Effect.PURE:
             return workspaces.root / name / "files"
         if found is None:
-            raise ApplicationError(
-                f"the workspace of promotion {self.request.context.promotion} is not on this host",
-                type=WORKSPACE_LOST,
-                non_retryable=True,
-                category=ApplicationErrorCategory.BENIGN,
-            )
+            raise self._workspace_lost()
         return found
+
+    async def _lost_its_workspace(self) -> bool:
+        """Whether the workspace vanished below a step that works in it: then its outcome says nothing."""
+        kind = self.step.kind
+        if self.context is None or not (kind.effect is Effect.WORKSPACE or kind.restores):
+            return False
+        return not await asyncio.to_thread(self.context.workspace.is_dir)
+
+    def _workspace_lost(self) -> ApplicationError:
+        return ApplicationError(
+            f"the workspace of promotion {self.request.context.promotion} is not on this host",
+            type=WORKSPACE_LOST,
+            non_retryable=True,
+            category=ApplicationErrorCategory.BENIGN,
+        )
 
     def _conclude(self, outcome: Outcome) -> StepResult:
         output = None if outcome.output is None else self.mask.json(dict(outcome.output))
@@ -302,7 +316,11 @@ def _as_json(output: BaseModel | Mapping[str, Json] | None) -> dict[str, Json] |
     return value
 
 
+def _is_full(error: OSError) -> bool:
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def _disk_message(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if _is_full(error):
         return f"the disk of worker host {socket.gethostname()} is full; free space there, then promote again"
     return f"{error.strerror or error}: {error.filename}" if error.filename else str(error)

@@ -55,7 +55,7 @@ async def test_killed_at_every_moment_and_started_again_on_its_host(tmp_path: Pa
         here.gates.open()
         await here.start_worker("one")
         await here.all_over()
-        await here.check(undisturbed="undisturbed")
+        assert await here.doubts("undisturbed") == []
 
 
 @pytest.mark.kill
@@ -80,7 +80,7 @@ async def test_killed_at_every_moment_and_other_hosts_take_over(tmp_path: Path) 
         await second.kill(whole_host=True)
         here.gates.open()
         await here.all_over()
-        await here.check(undisturbed="undisturbed")
+        assert await here.doubts("undisturbed") == []
 
 
 @pytest.mark.kill
@@ -96,12 +96,12 @@ async def test_a_host_that_was_only_asleep_does_nothing_twice(tmp_path: Path) ->
         here.gates.open()
         await here.start_worker("two")
         await here.all_over()
-        await here.check(undisturbed="undisturbed")
+        assert await here.doubts("undisturbed") == []
         first.signal(signal.SIGCONT)
         # It is stopped properly: so its steps have ended, one way or another.
         first.process.terminate()
         await asyncio.wait_for(first.process.wait(), 60)
-        await here.check(undisturbed="undisturbed")
+        assert await here.doubts("undisturbed") == []
 
 
 @pytest.mark.kill

@@ -543,15 +543,6 @@ def test_secrets_and_config_maps_stay_with_the_worker(kind: type[Resource]) -> N
 @pytest.mark.parametrize(
     ("unsupported", "problem"),
     [
-        (
-            warehouse(git(commitSelectionStrategy="SemVer")),
-            f"{SUBSCRIPTION}[0].git.commitSelectionStrategy: selecting commits",
-        ),
-        (warehouse(git(expressionFilter="true")), f"{SUBSCRIPTION}[0].git.expressionFilter: filtering by expression"),
-        (warehouse(git(includePaths=["a"])), f"{SUBSCRIPTION}[0].git.includePaths: filtering by path"),
-        (warehouse(git(excludePaths=["a"])), f"{SUBSCRIPTION}[0].git.excludePaths: filtering by path"),
-        (warehouse(git(since="2026-01-01T00:00:00Z")), f"{SUBSCRIPTION}[0].git.since: leaving out older commits"),
-        (warehouse({"chart": {"repoURL": "oci://h/c"}}), f"{SUBSCRIPTION}[0].chart: subscriptions to charts"),
         (warehouse({"name": "n", "s3": {}}), f"{SUBSCRIPTION}[0]: subscriptions to anything but git and image"),
         (warehouse(git(), shard="east"), "spec.shard: shards"),
         (warehouse(git(), freightCreationCriteria={"expression": "true"}), "spec.freightCreationCriteria: criteria"),

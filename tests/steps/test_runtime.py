@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import errno
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -184,6 +185,30 @@ class TestOutcomes:
         error, failure = await host.fails(request())
         assert error.type == ERRORED
         assert "disk of worker host" in failure.message
+
+    async def test_full_disk_is_named_where_a_step_says_what_it_could_not_write(self, host: Host, probe: Probe) -> None:
+        def behave(config: ProbeConfig, context: StepContext) -> None:
+            try:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            except OSError as error:
+                raise StepErrored(f"./out can't be written: {error.strerror}") from error
+
+        probe.behave = behave
+        _, failure = await host.fails(request())
+        assert failure.message.startswith("./out can't be written: No space left on device; the disk of worker host")
+
+    @pytest.mark.parametrize("raised", [StepErrored("./x is not there", final=True), StepFailed("no"), OSError(2, "x")])
+    async def test_an_error_in_a_workspace_that_vanished_is_a_lost_workspace(
+        self, host: Host, probe: Probe, raised: Exception
+    ) -> None:
+        def behave(config: ProbeConfig, context: StepContext) -> None:
+            shutil.rmtree(context.workspace.parent)
+            raise raised
+
+        probe.behave = behave
+        with pytest.raises(ApplicationError) as lost:
+            await host.run(request())
+        assert (lost.value.type, lost.value.non_retryable) == (WORKSPACE_LOST, True)
 
     async def test_too_large_an_output_is_errored_for_good(self, host: Host, probe: Probe) -> None:
         probe.behave = lambda config, context: {"text": "x" * 300_000}
