@@ -31,10 +31,11 @@ from model.promotions import (
 )
 from model.resources.stage import Stage
 from model.stages import VerifyRequest
+from model.steps import StepDescriptions
 from model.warehouse_view import describe_freight
 from model.warehouses import AliasRequest, ApproveRequest, Outcome, RefreshRequest
 from starter import kinds
-from starter.applying import Applied, apply_manifests
+from starter.applying import Applied, apply_manifests, describe_steps
 from starter.archive import Backup, restore_backup, take_backup
 from starter.calls import UPDATE_TIMEOUT, Calls, Start, Target
 from starter.deleting import Deleted, Reference, check_there, delete_resources
@@ -134,6 +135,12 @@ class Towpath:
     @property
     def namespace(self) -> str:
         return self.calls.temporal.namespace
+
+    # Steps
+
+    async def describe_steps(self, name: str = "") -> StepDescriptions:
+        """The steps that the workers know: all of them, or one with the schemas of its config and output."""
+        return await describe_steps(self.calls, name)
 
     # Manifests
 

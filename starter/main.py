@@ -30,6 +30,7 @@ COMMANDS = (
     "refresh",
     "update",
     "logs",
+    "steps",
     "backup",
     "restore",
     "config",
