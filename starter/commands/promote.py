@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     "--warehouse",
     default="",
     shell_complete=options.complete_names("warehouses"),
-    help="Of this Warehouse, the newest Freight that is available to the Stage.",
+    help="Of this Warehouse, the Stage's candidate; auto-promotion resumes where it was held.",
 )
 @click.option("--stage", default="", shell_complete=options.complete_names("stages"), help="The Stage to promote to.")
 @click.option("--downstream", is_flag=True, help="Promote to all Stages immediately downstream of --stage instead.")
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     shell_complete=options.complete_names("stages"),
     help="Promote to all Stages immediately downstream of this one.",
 )
+@click.option("--override-window", default="", metavar="REASON", help="Start even in a closed promotion window.")
 @click.option("--name", default="", shell_complete=options.complete_names("promotions"), help="A promotion to abort.")
 @click.option("--abort", is_flag=True, help="Abort the promotion named with --name.")
 @click.option("--wait", is_flag=True, help="Show the steps as they go; exit 1 unless the promotion Succeeded.")
@@ -55,6 +56,7 @@ async def command(
     stage: str,
     downstream: bool,
     downstream_from: str,
+    override_window: str,
     name: str,
     abort: bool,
     wait: bool,
@@ -87,12 +89,21 @@ async def command(
     upstream = downstream_from or (stage if downstream else "")
     if upstream and warehouse:
         raise click.UsageError("--warehouse does not go with downstream: say --freight or --freight-alias")
+    if upstream and override_window:
+        raise click.UsageError("--override-window goes with --stage only")
     towpath = await session.connect()
     if upstream:
         admission = await towpath.promote_downstream(project, upstream, freight=freight, alias=freight_alias)
         promotions = admission.promotions
     else:
-        admission = await towpath.promote(project, stage, freight=freight, alias=freight_alias, warehouse=warehouse)
+        admission = await towpath.promote(
+            project,
+            stage,
+            freight=freight,
+            alias=freight_alias,
+            warehouse=warehouse,
+            override_window=override_window,
+        )
         promotions = [admission.name]
     if not admission.accepted:
         raise Refused(f"refused: {admission.reason}")
