@@ -26,9 +26,11 @@ from model.promotions import (
     Admission,
     FanOutRequest,
     FanOutResult,
+    PromotionRecord,
     PromotionRequest,
     PromotionView,
 )
+from model.reruns import RerunRefused, rerun_of
 from model.resources.stage import Stage
 from model.stages import VerifyRequest
 from model.warehouse_view import describe_freight
@@ -448,6 +450,39 @@ class Towpath:
             summary=f"{shown} to {stage}",
             details=f"Freight {record.name} ({record.alias}) to Stage {stage} of Project {project},"
             f" asked for by {self.actor or 'nobody in particular'}",
+        )
+        return await self._admission(promotion_target(project, name), start)
+
+    async def promote_again(
+        self, project: str, promotion: str, *, from_failed_step: bool = False, override_window: str = ""
+    ) -> Admission:
+        """Asks for a Promotion with the plan and the Freight of an earlier one, whatever has been applied since.
+
+        `from_failed_step`: what succeeded before counts as done; only the workspace is made anew. Raises Refused.
+        """
+        check_name("Project", project)
+        check_name("Promotion", promotion)
+        record = await self.calls.query(promotion_target(project, promotion), "record", PromotionRecord)
+        try:
+            rerun = rerun_of(promotion, record, from_failed_step=from_failed_step)
+        except RerunRefused as error:
+            raise Refused(str(error)) from error
+        name = self._run_name(record.stage, record.freight)
+        start = Start(
+            workflow="Promotion",
+            arg=PromotionRequest(
+                project=project,
+                stage=record.stage,
+                name=name,
+                freight=record.freight,
+                actor=self.actor,
+                override_window=override_window,
+                rerun=rerun,
+            ),
+            search_attributes=self._attributes(project, record.stage, record.freight),
+            memo={SUMMARY: {"actor": self.actor}},
+            summary=f"{promotion} again",
+            details=f"repeats Promotion {promotion}, asked for by {self.actor or 'nobody in particular'}",
         )
         return await self._admission(promotion_target(project, name), start)
 

@@ -312,7 +312,7 @@ class Stage:
             if await self._known(request):
                 continue
             try:
-                plan = self._plan()
+                plan = None if request.rerun and not self.stage.control_flow else self._plan()
             except PlanRefused as refusal:
                 await self._refuse(request, str(refusal))
                 continue
@@ -332,7 +332,7 @@ class Stage:
             assert record is not None
             await self._accept(request, record.reference, record.alias, plan)
 
-    async def _accept_candidate(self, request: Enqueue, plan: PromotionPlan) -> None:
+    async def _accept_candidate(self, request: Enqueue, plan: PromotionPlan | None) -> None:
         """Accept a request for whatever is the candidate of an origin now."""
         assert self.stage is not None
         record = candidates(self.stage, self.state, workflow.now()).get(f"Warehouse/{request.warehouse}")
@@ -377,7 +377,9 @@ class Stage:
         )
         return not answered and workflow.now() < asked + ANSWER
 
-    async def _accept(self, request: Enqueue, freight: FreightReference, alias: str, plan: PromotionPlan) -> None:
+    async def _accept(
+        self, request: Enqueue, freight: FreightReference, alias: str, plan: PromotionPlan | None
+    ) -> None:
         assert self.stage is not None
         entry = QueueEntry(
             name=request.name,

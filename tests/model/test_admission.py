@@ -645,5 +645,5 @@ def test_the_same_set_is_checked_the_same_way_twice() -> None:
         ),
     ],
 )
-def test_policies_and_windows_that_cannot_be_read_are_refused(spec: dict[str, Any], problem: str) -> None:
+def test_policies_and_windows_that_cannot_be_read_are_refused(spec: dict[str, Json], problem: str) -> None:
     assert any(problem in found for found in said(resource("ProjectConfig", "shop", spec=spec)))
