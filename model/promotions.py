@@ -173,6 +173,8 @@ class PromotionFinished(Message):
     started_at: Time | None = None
     finished_at: Time | None = None
     health_checks: list[HealthCheckStep] = Field(default_factory=list)
+    #: It went back by itself to what had been verified before.
+    rollback: bool = False
 
 
 class PromotionView(Message):

@@ -566,14 +566,6 @@ def test_secrets_and_config_maps_stay_with_the_worker(kind: type[Resource]) -> N
             resource(
                 "ProjectConfig",
                 "shop",
-                spec={"promotionPolicies": [{"stage": "dev", "autoRollback": {"onPromotion": ["Failed"]}}]},
-            ),
-            "spec.promotionPolicies[0].autoRollback: automatic rollbacks",
-        ),
-        (
-            resource(
-                "ProjectConfig",
-                "shop",
                 spec={"webhookReceivers": [{"name": "a", "github": {"secretRef": {"name": "s"}}}]},
             ),
             "spec.webhookReceivers: webhook receivers",

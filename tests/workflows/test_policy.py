@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from model.explanation import StageExplanation
 from model.freezes import FreezeRequest, ThawRequest
 from model.names import CLUSTER, new_ulid, project_id, promotion_id, run_name, stage_id
 from model.promotions import PromotionRequest
+from model.steps import FAILED, StepRequest
 from model.warehouses import Outcome, RetireRequest
 from tests.workflows.house import Gate, House, house, policies, project, stage, warehouse
 from workflows.promotion import Promotion
@@ -188,3 +190,33 @@ async def test_whoever_asks_a_stage_that_is_deleted_hears_so(time_skipping: Work
         assert (await h.update_stage("dev", "retire", RetireRequest(force=True))).ok
         with pytest.raises(WorkflowFailureError):
             await h.result(name)
+
+
+async def test_a_failed_promotion_is_rolled_back_once_and_held(time_skipping: WorkflowEnvironment) -> None:
+    async with house(time_skipping) as h:
+        config = policies(h.project, "dev")
+        config["spec"]["promotionPolicies"][0]["autoRollback"] = {"onPromotion": ["Failed"]}
+        seen: list[tuple[str, bool]] = []
+
+        def work(request: StepRequest) -> dict[str, Any]:
+            context = request.context
+            seen.append((context.freight.images[0].tag, context.rollback))
+            if context.freight.images[0].tag == "2.0.0":
+                raise ApplicationError("no", type=FAILED, non_retryable=True)
+            return {}
+
+        h.plays["work"] = work
+        await h.apply(project(h.project), config, warehouse(), stage("dev"))
+        one = await h.discover("1.0.0")
+        await h.until(lambda: holds(h, "dev", one.name))
+        await h.discover("2.0.0")
+
+        async def back() -> bool:
+            return len((await h.stage("dev"))["status"]["freightHistory"]) == 2
+
+        await h.until(back)
+        assert seen == [("1.0.0", False), ("2.0.0", False), ("1.0.0", True)]
+        assert await holds(h, "dev", one.name)
+        assert "Warehouse/web" in (await h.stage("dev"))["status"]["autoPromotionHolds"]
+        await time_skipping.sleep(timedelta(hours=2))
+        assert len(seen) == 3
