@@ -49,7 +49,6 @@ _PAID = "a paid feature of Kargo and are not supported yet"
 
 ROWS: tuple[Row, ...] = (
     Row("Project", "spec.promotionPolicies", "promotion policies belong in the ProjectConfig of the same name"),
-    Row("ProjectConfig", "spec.promotionPolicies[*].autoRollback", f"automatic rollbacks are {_PAID}"),
     Row("ProjectConfig", "spec.webhookReceivers", "webhook receivers are not supported yet; Warehouses are polled"),
     Row("ProjectConfig", "spec.freightLinks", "links are not supported yet"),
     Row("ProjectConfig", "spec.stageLinks", "links are not supported yet"),

@@ -551,21 +551,13 @@ def test_secrets_and_config_maps_stay_with_the_worker(kind: type[Resource]) -> N
             resource(
                 "ProjectConfig",
                 "shop",
-                spec={"promotionPolicies": [{"stage": "dev", "autoRollback": {"onPromotion": ["Failed"]}}]},
-            ),
-            "spec.promotionPolicies[0].autoRollback: automatic rollbacks",
-        ),
-        (
-            resource(
-                "ProjectConfig",
-                "shop",
                 spec={"webhookReceivers": [{"name": "a", "github": {"secretRef": {"name": "s"}}}]},
             ),
             "spec.webhookReceivers: webhook receivers",
         ),
         (
             resource("ClusterConfig", "cluster", "", spec={"gitClient": {"name": "a", "email": "b"}}),
-            "spec.gitClient: an author of commits for all Projects",
+            "spec.gitClient: an author of commits",
         ),
         (template(provider={"prometheus": {"query": "up"}}), f"{METRIC}.provider.prometheus: the provider prometheus"),
         (template(provider={"newRelic": {}}), f"{METRIC}.provider.newRelic: the provider newRelic"),
@@ -597,3 +589,38 @@ def test_old_tag_filters_are_accepted_with_a_warning(field: str) -> None:
 def test_the_same_set_is_checked_the_same_way_twice() -> None:
     whole = [behind("b", "gone"), warehouse(git(includePaths=["a"])), stage("dev", [{"as": "x"}])]
     assert validate_set(whole, SHOP) == validate_set(whole, SHOP)
+
+
+@pytest.mark.parametrize(
+    ("spec", "problem"),
+    [
+        ({"promotionPolicies": [{"stageSelector": {"name": "regex:("}}]}, "is not a regular expression"),
+        ({"promotionPolicies": [{"stageSelector": {"name": "glob:[a"}}]}, "is not a pattern"),
+        (
+            {
+                "promotionPolicies": [
+                    {"stageSelector": {"matchExpressions": [{"key": "a", "operator": "In", "values": []}]}}
+                ]
+            },
+            "In needs values",
+        ),
+        ({"promotionWindows": [{"name": "a", "kind": "Deny"}]}, "dtstart: '' is not a moment"),
+        (
+            {
+                "promotionWindows": [
+                    {
+                        "name": "a",
+                        "kind": "Deny",
+                        "dtstart": "20260101T000000Z",
+                        "dtend": "20260102T000000Z",
+                        "rrule": "FREQ=NEVER",
+                        "projectSelector": {"name": "x"},
+                    }
+                ]
+            },
+            "projectSelector: means something in a ClusterConfig only",
+        ),
+    ],
+)
+def test_policies_and_windows_that_cannot_be_read_are_refused(spec: dict[str, Json], problem: str) -> None:
+    assert any(problem in found for found in said(resource("ProjectConfig", "shop", spec=spec)))
