@@ -40,6 +40,8 @@ UNREACHABLE = "unreachable-since"
 RUN_LABEL = "analysisrun.argoproj.io/uid"
 #: Seconds that one look waits for the Job to change.
 WATCH = 20
+#: Seconds between two questions, should the API end every watch at once.
+BREATH = 0.2
 LONGEST_PAUSE = timedelta(minutes=1)
 #: So long an API that doesn't answer is taken for an interruption.
 LONGEST_SILENCE = timedelta(minutes=10)
@@ -184,6 +186,7 @@ async def _looked(config: JobMetric, context: MetricContext, measurement: Measur
         version = job["metadata"]["resourceVersion"]
         # Pods that are stuck don't always change the Job: look at them now and then.
         await _kubernetes(context).wait_for_change(JOBS, namespace(context), job_name(context), version, min(left, 5))
+        await asyncio.sleep(BREATH)
     elapsed = max((context.now - measurement.started_at).total_seconds(), 0.0) if measurement.started_at else 0.0
     pause = min(timedelta(seconds=math.sqrt(2 * elapsed)), LONGEST_PAUSE)
     message = next((reason for pod in pods for reason in _waiting(pod)), "")
@@ -261,7 +264,7 @@ async def _logs(context: MetricContext) -> str:
     for pod in pods:
         for container in _containers(pod):
             state = container.get("state") or {}
-            if not (state.get("running") or state.get("terminated")):
+            if state.get("running") is None and state.get("terminated") is None:
                 continue
             name, place = str(container.get("name")), str(pod["metadata"]["name"])
             try:
