@@ -16,10 +16,6 @@ def _given(value: Json) -> bool:
     return bool(value)
 
 
-def _present(_: Json) -> bool:
-    return True
-
-
 def _other_than(*supported: str) -> Callable[[Json], bool]:
     return lambda value: value not in supported
 
@@ -80,27 +76,6 @@ ROWS: tuple[Row, ...] = (
         row
         for kind in ("AnalysisTemplate", "ClusterAnalysisTemplate")
         for row in (
-            *(
-                Row(
-                    kind,
-                    f"spec.metrics[*].provider.{provider}",
-                    f"the provider {provider} is not supported yet; only web is",
-                    _present,
-                )
-                for provider in (
-                    "prometheus",
-                    "kayenta",
-                    "datadog",
-                    "wavefront",
-                    "newRelic",
-                    "job",
-                    "cloudWatch",
-                    "graphite",
-                    "influxdb",
-                    "skywalking",
-                    "plugin",
-                )
-            ),
             Row(
                 kind,
                 "spec.metrics[*].provider.web.authentication.sigv4",

@@ -366,8 +366,8 @@ METRIC = "spec.metrics[0]"
     [
         ({"provider": {}}, f"! {METRIC}.provider: a metric needs exactly one provider; there is none"),
         (
-            {"provider": {"web": {"url": "x"}, "job": {"spec": {}}}},
-            f"! {METRIC}.provider: a metric needs exactly one provider; not web and job",
+            {"provider": {"web": {"url": "x"}, "graphite": {}}},
+            f"! {METRIC}.provider: a metric needs exactly one provider; not web and graphite",
         ),
         ({"interval": "5"}, f"! {METRIC}.interval: '5' is not a duration: expected one like 30s, 5m or 1h30m"),
         ({"count": 2}, f"! {METRIC}.interval: 2 measurements need an interval between them"),
@@ -559,8 +559,6 @@ def test_secrets_and_config_maps_stay_with_the_worker(kind: type[Resource]) -> N
             resource("ClusterConfig", "cluster", "", spec={"gitClient": {"name": "a", "email": "b"}}),
             "spec.gitClient: an author of commits",
         ),
-        (template(provider={"prometheus": {"query": "up"}}), f"{METRIC}.provider.prometheus: the provider prometheus"),
-        (template(provider={"newRelic": {}}), f"{METRIC}.provider.newRelic: the provider newRelic"),
         (resource("Promotion", "p", spec={"stage": "dev", "freight": "f"}), "spec: applying Promotions"),
         (resource("Freight", "f", origin={"kind": "Warehouse", "name": "w"}), "origin: making Freight by hand"),
     ],
