@@ -483,6 +483,7 @@ class Towpath:
             rerun = rerun_of(promotion, record, from_failed_step=from_failed_step)
         except RerunRefused as error:
             raise Refused(str(error)) from error
+        freight = await self.find_freight(project, record.freight)
         name = self._run_name(record.stage, record.freight)
         start = Start(
             workflow="Promotion",
@@ -495,7 +496,7 @@ class Towpath:
                 override_window=override_window,
                 rerun=rerun,
             ),
-            search_attributes=self._attributes(project, record.stage, record.freight),
+            search_attributes=self._attributes(project, record.stage, freight),
             memo={SUMMARY: {"actor": self.actor}},
             summary=f"{promotion} again",
             details=f"repeats Promotion {promotion}, asked for by {self.actor or 'nobody in particular'}",
