@@ -264,6 +264,7 @@ async def test_run_that_can_not_be_prepared_ends_in_error(
         ({"interval": "{{args.y}}"}, {}, "Unable to resolve metric arguments: failed to resolve {{args.y}}"),
         ({"provider": {"web": {"url": "http://x", "uri": "y"}}}, {}, "web: uri: Extra inputs"),
         ({"provider": {"oracle": {}}}, {}, "metric provider 'oracle' is not supported"),
+        ({"successCondition": "result <"}, {}, "metric 'm': could not read successCondition \"result <\""),
         ({}, {"dryRun": [{"metricName": "*"}]}, "dryRun[0]: '*' is not a regular expression"),
     ],
 )
