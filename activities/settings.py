@@ -136,6 +136,11 @@ class ActivitySettings(BaseSettings):
     registry_requests_per_second: float = Field(
         default=20.0, gt=0, description="Requests per second to one registry, of all Warehouses together."
     )
+    cache_by_tag_policy: Literal["Allow", "Forbid", "Require", "Force"] = Field(
+        default="Allow",
+        description="Whether image subscriptions may take a tag that was read once to stay what it was: as "
+        "`cacheByTag` says (Allow), never (Forbid), always (Force), or only such ones may be looked at (Require).",
+    )
     minimum_discovery_interval: float = Field(
         default=1.0, ge=1, description="Seconds between two looks of a Warehouse at least, whatever its interval says."
     )

@@ -9,14 +9,18 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from random import SystemRandom
 from typing import TypeVar
 
 from temporalio.client import Client
 from temporalio.common import TypedSearchAttributes
+from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
 from model import names
 from model.availability import availability
+from model.explanation import StageExplanation
+from model.freezes import FreezeRequest, ThawRequest
 from model.freight_status import FreightRecord
 from model.projects import ProjectView
 from model.promotions import (
@@ -24,15 +28,18 @@ from model.promotions import (
     Admission,
     FanOutRequest,
     FanOutResult,
+    PromotionRecord,
     PromotionRequest,
     PromotionView,
 )
+from model.reruns import RerunRefused, rerun_of
 from model.resources.stage import Stage
 from model.stages import VerifyRequest
+from model.steps import StepDescriptions
 from model.warehouse_view import describe_freight
 from model.warehouses import AliasRequest, ApproveRequest, Outcome, RefreshRequest
 from starter import kinds
-from starter.applying import Applied, apply_manifests
+from starter.applying import Applied, apply_manifests, describe_steps
 from starter.archive import Backup, restore_backup, take_backup
 from starter.calls import UPDATE_TIMEOUT, Calls, Start, Target
 from starter.deleting import Deleted, Reference, check_there, delete_resources
@@ -68,7 +75,7 @@ from starter.targets import (
     verification_target,
     warehouse_target,
 )
-from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, attributes
+from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes
 from workflows.connection import ServerUnreachable, connect
 from workflows.converter import KeysInvalid
 from workflows.settings import SettingsInvalid
@@ -95,6 +102,13 @@ def check_name(kind: str, name: str) -> str:
     return name
 
 
+@lru_cache(maxsize=1)
+def _quiet_runtime() -> Runtime:
+    """The SDK's runtime without log lines of its own: what goes wrong is said by this client, once."""
+    logging = LoggingConfig(filter=TelemetryFilter(core_level="ERROR", other_level="ERROR"))
+    return Runtime(telemetry=TelemetryConfig(logging=logging))
+
+
 class Towpath:
     """A client of one Towpath: one Temporal namespace, and whoever acts through it.
 
@@ -111,7 +125,7 @@ class Towpath:
     async def connect(cls, actor: str = "") -> Towpath:
         """Connects as Temporal's environment says, else to this machine's server. Raises ServerSilent."""
         try:
-            return cls(await connect(), actor)
+            return cls(await connect(runtime=_quiet_runtime()), actor)
         except ServerUnreachable as error:
             raise ServerSilent(str(error)) from error
         except (SettingsInvalid, KeysInvalid) as error:
@@ -125,6 +139,12 @@ class Towpath:
     @property
     def namespace(self) -> str:
         return self.calls.temporal.namespace
+
+    # Steps
+
+    async def describe_steps(self, name: str = "") -> StepDescriptions:
+        """The steps that the workers know: all of them, or one with the schemas of its config and output."""
+        return await describe_steps(self.calls, name)
 
     # Manifests
 
@@ -294,6 +314,35 @@ class Towpath:
         request = AliasRequest(freight=record.name, alias=new_alias)
         return await self._ask(self._warehouse_of(project, record), "set_alias", request)
 
+    async def explain_stage(
+        self, project: str, stage: str, freight: Sequence[str] = (), aliases: Sequence[str] = ()
+    ) -> StageExplanation:
+        """Why a Stage does what it does; of each piece of Freight named, whether it may come, and why."""
+        check_name("Project", project)
+        check_name("Stage", stage)
+        records = [await self.find_freight(project, name) for name in freight]
+        records += [await self.find_freight(project, alias=alias) for alias in aliases]
+        return await self.calls.query(
+            stage_target(project, stage), "explain", StageExplanation, records, open_only=True
+        )
+
+    async def freeze(self, reason: str, project: str = "", stage: str = "") -> Outcome:
+        """Lets nothing new start in a Stage, in a Project, or (neither given) anywhere, until it is thawed."""
+        return await self._ask(self._scope(project, stage), "freeze", FreezeRequest(reason=reason, actor=self.actor))
+
+    async def thaw(self, project: str = "", stage: str = "") -> Outcome:
+        """Ends a freeze of just this scope. Raises Refused where it isn't frozen."""
+        return await self._ask(self._scope(project, stage), "thaw", ThawRequest(actor=self.actor))
+
+    def _scope(self, project: str, stage: str) -> Target:
+        if not project:
+            return CLUSTER
+        check_name("Project", project)
+        if not stage:
+            return project_target(project)
+        check_name("Stage", stage)
+        return stage_target(project, stage)
+
     async def refresh_warehouse(self, project: str, name: str, *, wait: bool = False) -> Outcome:
         """Looks for new artifacts now. `wait`: returns when the look is over."""
         check_name("Project", project)
@@ -377,11 +426,20 @@ class Towpath:
         return promotion_resource(await self.promotion_view(project, name))
 
     async def promote(
-        self, project: str, stage: str, *, freight: str = "", alias: str = "", warehouse: str = ""
+        self,
+        project: str,
+        stage: str,
+        *,
+        freight: str = "",
+        alias: str = "",
+        warehouse: str = "",
+        override_window: str = "",
     ) -> Admission:
-        """Asks for a Promotion of Freight (by name, alias, or the newest available of a Warehouse) to a Stage.
+        """Asks for a Promotion of Freight (by name, alias, or the Stage's candidate of a Warehouse) to a Stage.
 
-        The Stage's answer says whether it was accepted; a refusal is an answer, not an error.
+        The Stage's answer says whether it was accepted; a refusal is an answer, not an error. Where a Warehouse is
+        named, the Stage takes what is its candidate when it decides, so auto-promotion resumes.
+        `override_window` is the reason for which it may start in a closed promotion window.
         """
         check_name("Project", project)
         check_name("Stage", stage)
@@ -390,16 +448,58 @@ class Towpath:
         else:
             record = await self.find_freight(project, freight, alias)
         name = self._run_name(stage, record.name)
-        request = PromotionRequest(project=project, stage=stage, name=name, freight=record.name, actor=self.actor)
+        request = PromotionRequest(
+            project=project,
+            stage=stage,
+            name=name,
+            freight=record.name,
+            actor=self.actor,
+            warehouse=warehouse,
+            override_window=override_window,
+        )
         shown = record.alias or record.name[:7]
         start = Start(
             workflow="Promotion",
             arg=request,
-            search_attributes=self._attributes(project, stage, record.name),
+            search_attributes=self._attributes(project, stage, record),
             memo={SUMMARY: {"freightAlias": record.alias, "actor": self.actor}},
             summary=f"{shown} to {stage}",
             details=f"Freight {record.name} ({record.alias}) to Stage {stage} of Project {project},"
             f" asked for by {self.actor or 'nobody in particular'}",
+        )
+        return await self._admission(promotion_target(project, name), start)
+
+    async def promote_again(
+        self, project: str, promotion: str, *, from_failed_step: bool = False, override_window: str = ""
+    ) -> Admission:
+        """Asks for a Promotion with the plan and the Freight of an earlier one, whatever has been applied since.
+
+        `from_failed_step`: what succeeded before counts as done; only the workspace is made anew. Raises Refused.
+        """
+        check_name("Project", project)
+        check_name("Promotion", promotion)
+        record = await self.calls.query(promotion_target(project, promotion), "record", PromotionRecord)
+        try:
+            rerun = rerun_of(promotion, record, from_failed_step=from_failed_step)
+        except RerunRefused as error:
+            raise Refused(str(error)) from error
+        freight = await self.find_freight(project, record.freight)
+        name = self._run_name(record.stage, record.freight)
+        start = Start(
+            workflow="Promotion",
+            arg=PromotionRequest(
+                project=project,
+                stage=record.stage,
+                name=name,
+                freight=record.freight,
+                actor=self.actor,
+                override_window=override_window,
+                rerun=rerun,
+            ),
+            search_attributes=self._attributes(project, record.stage, freight),
+            memo={SUMMARY: {"actor": self.actor}},
+            summary=f"{promotion} again",
+            details=f"repeats Promotion {promotion}, asked for by {self.actor or 'nobody in particular'}",
         )
         return await self._admission(promotion_target(project, name), start)
 
@@ -420,7 +520,7 @@ class Towpath:
         start = Start(
             workflow="FanOut",
             arg=request,
-            search_attributes=self._attributes(project, stage, record.name),
+            search_attributes=self._attributes(project, stage, record),
             memo={SUMMARY: {"freightAlias": record.alias, "actor": self.actor}},
             summary=f"{record.alias or record.name[:7]} to all downstream of {stage}",
             details=f"Freight {record.name} ({record.alias}) to all Stages immediately downstream of {stage}"
@@ -431,8 +531,12 @@ class Towpath:
         return admission
 
     async def candidate(self, project: str, stage: str, warehouse: str) -> FreightRecord:
-        """The newest Freight of a Warehouse that is available to a Stage. Raises NotFound."""
+        """What the Stage would take of a Warehouse: by its selection policy the newest available. Raises NotFound."""
         check_name("Warehouse", warehouse)
+        explanation = await self.explain_stage(project, stage)
+        for origin in explanation.origins:
+            if origin.origin == f"Warehouse/{warehouse}" and origin.candidate:
+                return await self.find_freight(project, origin.candidate)
         shown = await self.get_stage(project, stage)
         spec = Stage.model_validate({key: value for key, value in shown.items() if key != "status"}).spec
         records = await self.freight_records(project, [warehouse])
@@ -582,5 +686,8 @@ class Towpath:
     def _run_name(self, stage: str, freight: str) -> str:
         return names.run_name(stage, names.new_ulid(datetime.now(UTC), self._random), freight)
 
-    def _attributes(self, project: str, stage: str, freight: str) -> TypedSearchAttributes:
-        return attributes({PROJECT: project, STAGE: stage, FREIGHT: freight, PHASE: "Pending"})
+    def _attributes(self, project: str, stage: str, record: FreightRecord) -> TypedSearchAttributes:
+        warehouse = record.reference.origin.name
+        return attributes(
+            {PROJECT: project, STAGE: stage, WAREHOUSE: warehouse, FREIGHT: record.name, PHASE: "Pending"}
+        )

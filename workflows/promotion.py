@@ -29,6 +29,7 @@ with workflow.unsafe.imports_passed_through():
         Proceed,
         PromotionFinished,
         PromotionPhase,
+        PromotionRecord,
         PromotionRequest,
         PromotionView,
         Refused,
@@ -48,6 +49,7 @@ with workflow.unsafe.imports_passed_through():
         StepStatus,
     )
     from workflows.attributes import phase_update
+    from workflows.links import link
 
 #: A waiting Promotion asks again after this time, then after twice that, … : a Stage may have been recreated.
 ASK_AGAIN = timedelta(minutes=5)
@@ -56,6 +58,8 @@ ASK_AGAIN_AT_MOST = timedelta(hours=6)
 HEARTBEAT = timedelta(seconds=5)
 #: A host's queue has ample slots: what isn't started there in this time is lost with its host.
 START_ON_HOST = timedelta(seconds=10)
+#: The ids of FanOuts begin so.
+FANOUT = "fanout/"
 #: Bounds a single attempt of a step; liveness is the heartbeat's business.
 LONGEST_ATTEMPT = timedelta(hours=6)
 
@@ -76,6 +80,8 @@ class Promotion:
         self.refusal: str | None = None
         self.expiry: str | None = None
         self.waiting = ""
+        #: May become another by the Stage's acceptance, where a Warehouse's candidate is asked for.
+        self.freight = request.freight
         self.freight_alias = ""
         self.phase: PromotionPhase | None = None
         self.message = ""
@@ -84,6 +90,8 @@ class Promotion:
         self.finished_at: datetime | None = None
         self.records: list[StepRecord] = []
         self.health_checks: list[HealthCheckStep] = []
+        #: How many of the first steps count as done by the Promotion that is repeated.
+        self.done = 0
         self.queue = ""
         self.workspaces = 0
         if request.granted is not None:
@@ -94,11 +102,13 @@ class Promotion:
     @workflow.signal
     def accepted(self, message: Accepted) -> None:
         """The Stage has it in its queue."""
-        if self.plan is None:
-            self._freeze(message.plan)
-            self.freight_alias = message.freight_alias
+        plan = message.plan or (self.request.rerun.plan if self.request.rerun else None)
+        if self.plan is None and plan is not None:
+            self._freeze(plan)
+            self.freight, self.freight_alias = message.freight.name, message.freight_alias
         self.waiting = message.waiting
         self.phase = self.phase or PromotionPhase.PENDING
+        self._show()
 
     @workflow.signal
     def refused(self, message: Refused) -> None:
@@ -130,13 +140,25 @@ class Promotion:
         return Admission(accepted=not refused, name=self.request.name, reason=self.refusal or "")
 
     @workflow.query
+    def record(self) -> PromotionRecord:
+        """The frozen plan and how far it came, for a rerun."""
+        return PromotionRecord(
+            phase=self.phase,
+            stage=self.request.stage,
+            freight=self.freight,
+            plan=self.plan,
+            steps=self.records,
+            health_checks=self.health_checks,
+        )
+
+    @workflow.query
     def progress(self) -> PromotionView:
         """The Promotion as it stands."""
         return PromotionView(
             project=self.request.project,
             stage=self.request.stage,
             name=self.request.name,
-            freight=self.request.freight,
+            freight=self.freight,
             freight_alias=self.freight_alias,
             phase=self.phase,
             message=self.message or self.refusal or "",
@@ -189,6 +211,9 @@ class Promotion:
             freight=self.request.freight,
             actor=self.request.actor,
             created_at=info.workflow_start_time,
+            warehouse=self.request.warehouse,
+            override_window=self.request.override_window,
+            rerun=self.request.rerun is not None,
         )
 
     def _gone(self, reason: str) -> None:
@@ -203,6 +228,8 @@ class Promotion:
         if self.request.granted is None:
             workflow.upsert_search_attributes(phase_update(PromotionPhase.RUNNING))
         for index, step in enumerate(self.plan.steps):
+            if index < self.done:
+                continue
             if workflow.cancellation_reason() is not None:
                 # The step before took no notice of the cancellation; it counts, and nothing runs after it.
                 raise asyncio.CancelledError
@@ -218,7 +245,8 @@ class Promotion:
     async def _run_step(self, index: int, step: PlannedStep) -> None:
         """Run one step to its outcome, through as many lost hosts as it takes."""
         record = self.records[index]
-        repeated, needs_rebuild = False, False
+        # The first step of a rerun finds no workspace: what had been done before it is made anew.
+        repeated, needs_rebuild = False, 0 < index == self.done
         while True:
             try:
                 if needs_rebuild:
@@ -362,7 +390,7 @@ class Promotion:
             self.phase, self.message = PromotionPhase.ERRORED, self.expiry
             return await self._close()
         workflow.upsert_search_attributes(phase_update(None))
-        workflow.set_current_details(f"Refused: {self.refusal}")
+        self._show()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._result()
 
@@ -421,10 +449,11 @@ class Promotion:
     def _proceed(self, message: Proceed) -> None:
         if self.granted is not None:
             return
-        if self.plan is None and message.plan is not None:
-            self._freeze(message.plan)
+        plan = message.plan or (self.request.rerun.plan if self.request.rerun else None)
+        if self.plan is None and plan is not None:
+            self._freeze(plan)
         self.granted = message
-        self.freight_alias = message.context.freight_alias
+        self.freight, self.freight_alias = message.context.freight.name, message.context.freight_alias
         self.phase, self.started_at, self.waiting = PromotionPhase.RUNNING, workflow.now(), ""
 
     def _freeze(self, plan: PromotionPlan) -> None:
@@ -433,17 +462,26 @@ class Promotion:
             StepRecord(alias=step.alias, uses=step.kind.name, continue_on_error=step.continue_on_error)
             for step in plan.steps
         ]
+        if self.request.rerun is not None:
+            self.done = len(self.request.rerun.done)
+            self.records[: self.done] = [record.model_copy() for record in self.request.rerun.done]
+            self.health_checks = list(self.request.rerun.health_checks)
 
     def _show(self) -> None:
         """What the Temporal UI shows of the run."""
+        request, parent = self.request, workflow.info().parent
+        phase = self.phase.value if self.phase else "Refused" if self.refusal else "asking"
+        reason = self.message or self.refusal or (self.waiting and f"waits: {self.waiting}")
         lines = [
-            f"**{self.request.name}** · {self.phase.value if self.phase else 'asking'} · {self.message}",
+            f"**{phase}**{f': {reason}' if reason else ''}",
             "",
-            f"Stage: workflow `{stage_id(self.request.project, self.request.stage)}`",
-            "",
-            "| step | uses | outcome | message |",
-            "| --- | --- | --- | --- |",
+            f"- Freight `{request.freight}` {self.freight_alias}",
+            f"- Stage {link(stage_id(request.project, request.stage))}, which names the verification that follows",
         ]
+        if parent is not None and parent.workflow_id.startswith(FANOUT):
+            lines.append(f"- one of the promotions of {link(parent.workflow_id)}")
+        if self.records:
+            lines += ["", "| step | uses | outcome | message |", "| --- | --- | --- | --- |"]
         for record in self.records:
             status = record.status.value if record.status else ""
             message = record.message.replace("|", "\\|").replace("\n", " ")[:200]

@@ -1,22 +1,23 @@
 """Looking for images: the tags of a repository, and what the best of them point at (Kargo: pkg/image).
 
 A tag that was read once is taken to stay what it was, until somebody asks for a look or an hour has passed; then
-its digest is asked for again. So an unchanged list of tags costs one request.
+its digest is asked for again. So an unchanged list of tags costs one request. With `cacheByTag` a tag stays for good.
+The strategy Digest follows one tag that is expected to move: each look asks for its digest, with one request too.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pydantic import BaseModel, Field
 
 from activities.credentials import CredentialKind, CredentialUnsupported
-from activities.discovery.look import Look, LookFailed, subscriber
+from activities.discovery.look import CacheByTagPolicy, Look, LookFailed, subscriber
 from activities.registry.client import Login, Repository
 from activities.registry.description import ImageDescription, Platform
-from activities.registry.errors import RateLimited, RegistryError
+from activities.registry.errors import NotFound, RateLimited, RegistryError
 from model.base import Time
 from model.resources.warehouse import (
     DiscoveredImageReference,
@@ -25,10 +26,25 @@ from model.resources.warehouse import (
     ImageSubscription,
     RepoSubscription,
 )
-from model.selection import SelectionError, TagRules, by_version, platform_parts
+from model.selection import SelectionError, TagRules, by_version, lexically, platform_parts
 
 #: Characters of annotations kept per subscription: the result passes through a workflow's history.
 MAX_ANNOTATIONS = 128 * 1024
+#: Tags that one subscription with the strategy NewestBuild may have to read: each costs requests.
+MAX_BUILDS = 20_000
+#: Tags read at once where all have to be. The pace of the host limits them further.
+READ_AT_ONCE = 32
+
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
+
+
+class _Build(BaseModel):
+    """What a tag pointed at when it was read."""
+
+    digest: str
+    created_at: Time | None = None
+    #: It is for the platform that is asked for.
+    fits: bool = True
 
 
 class _Seen(BaseModel):
@@ -40,8 +56,8 @@ class _Seen(BaseModel):
     candidates: str = ""
     #: When all digests were asked for.
     checked_at: Time
-    #: What each tag that was read pointed at; None: not for the platform.
-    digests: dict[str, str] = Field(default_factory=dict)
+    #: All tags that were read.
+    builds: dict[str, _Build] = Field(default_factory=dict)
     references: list[DiscoveredImageReference] = Field(default_factory=list)
 
 
@@ -51,10 +67,6 @@ async def find_images(subscription: RepoSubscription, look: Look) -> ImageDiscov
     image = subscription.image
     if image is None:
         raise LookFailed("this is no image subscription")
-    if image.image_selection_strategy is not ImageSelectionStrategy.SEMVER:
-        raise LookFailed(
-            f"imageSelectionStrategy {image.image_selection_strategy} is not supported yet; SemVer is (the default)"
-        )
     for field, value, instead in (
         ("allowTags", image.allow_tags, "allowTagsRegexes"),
         ("ignoreTags", image.ignore_tags, "ignoreTagsRegexes"),
@@ -65,9 +77,9 @@ async def find_images(subscription: RepoSubscription, look: Look) -> ImageDiscov
         login = await asyncio.to_thread(_login, image, look)
         repository = look.registries.repository(image.repo_url, login, verify=not image.insecure_skip_tls_verify)
         async with look.asking(repository.address.host):
-            references = await _references(image, repository, look)
+            references = await _ImageLook(image, repository, look).references()
     except RegistryError as error:
-        raise _failure(error) from error
+        raise registry_failure(error) from error
     return ImageDiscoveryResult(
         repo_url=image.repo_url,
         platform=image.platform,
@@ -84,94 +96,211 @@ def _login(image: ImageSubscription, look: Look) -> Login | None:
     return Login(credential.username, credential.password) if credential else None
 
 
-async def _references(image: ImageSubscription, repository: Repository, look: Look) -> list[DiscoveredImageReference]:
-    key = [look.project, repository.address.base, image.model_dump(mode="json", by_alias=True)]
-    seen = await look.memory.recall("image", key, _Seen)
-    due = seen is None or (
-        not image.cache_by_tag and (look.thorough or look.now - seen.checked_at > look.recheck_after)
-    )
-    try:
-        listing = await repository.tags("" if seen is None or due else seen.etag)
+class _ImageLook:
+    """One look at one image subscription."""
+
+    def __init__(self, image: ImageSubscription, repository: Repository, look: Look) -> None:
+        self.image = image
+        self.repository = repository
+        self.look = look
+        self.wanted = platform_parts(image.platform) if image.platform else None
+        self.trusts_tags = _trusts_tags(image, look.cache_by_tag)
+        self.builds: dict[str, _Build] = {}
+        #: Tags that were read or checked in this look.
+        self.checked: set[str] = set()
+        self.known: dict[str, DiscoveredImageReference] = {}
+        #: Digests that have to be asked for again, though they are known.
+        self.due = False
+
+    async def references(self) -> list[DiscoveredImageReference]:
+        """The candidates, best first. Raises LookFailed."""
+        try:
+            if self.image.image_selection_strategy is ImageSelectionStrategy.DIGEST:
+                return await self._follow()
+            return await self._select()
+        except SelectionError as error:
+            raise LookFailed(str(error)) from error
+        except RegistryError as error:
+            raise registry_failure(error) from error
+
+    async def _select(self) -> list[DiscoveredImageReference]:
+        image, look = self.image, self.look
+        seen = await look.memory.recall("image", self._key, _Seen)
+        self.due = seen is None or (
+            not self.trusts_tags and (look.thorough or look.now - seen.checked_at > look.recheck_after)
+        )
+        listing = await self.repository.tags("" if seen is None or self.due else seen.etag)
         if seen is not None and listing.unchanged:
             return seen.references
         listed = _digest(listing.tags)
-        if seen is not None and not due and (seen.listing, seen.etag) == (listed, listing.etag):
+        if seen is not None and not self.due and (seen.listing, seen.etag) == (listed, listing.etag):
             return seen.references
-        tags = TagRules(image.allowed_tags(), image.ignore_tags_regexes, image.ignore_tags).filter(listing.tags)
-        tags = by_version(tags, constraint=image.constraint, strict=image.strict_semvers)
+        tags = self._candidates(listing.tags)
         candidates = _digest(tags)
-        if seen is not None and not due and seen.candidates == candidates:
+        if seen is not None and not self.due and seen.candidates == candidates:
             changes = {"etag": listing.etag, "listing": listed}
-            await look.memory.keep("image", key, seen.model_copy(update=changes))
+            await look.memory.keep("image", self._key, seen.model_copy(update=changes))
             return seen.references
+        self._remember(seen)
+        if image.image_selection_strategy is ImageSelectionStrategy.NEWEST_BUILD:
+            references = await self._newest(tags)
+        else:
+            references = await self._first(tags)
         fresh = _Seen(
             etag=listing.etag,
             listing=listed,
             candidates=candidates,
-            checked_at=look.now if seen is None or due else seen.checked_at,
+            checked_at=look.now if seen is None or self.due else seen.checked_at,
+            builds={tag: self.builds[tag] for tag in tags if tag in (self.checked if self.due else self.builds)},
+            references=references,
         )
-        await _read(image, repository, look, tags, None if seen is None else seen, fresh, due=due)
-    except SelectionError as error:
-        raise LookFailed(str(error)) from error
-    except RegistryError as error:
-        raise _failure(error) from error
-    _bound_annotations(image, fresh.references, look)
-    await look.memory.keep("image", key, fresh)
-    return fresh.references
+        _bound_annotations(image, fresh.references, look)
+        await look.memory.keep("image", self._key, fresh)
+        return fresh.references
 
+    async def _follow(self) -> list[DiscoveredImageReference]:
+        """The strategy Digest: what its one tag points at now; nothing where there is no such tag."""
+        tag, look = self.image.constraint, self.look
+        seen = await look.memory.recall("image", self._key, _Seen)
+        try:
+            build = seen.builds.get(tag) if seen else None
+            if seen and build and await self.repository.digest(tag) == build.digest:
+                return seen.references
+            references = await self._first([tag])
+        except NotFound:
+            return []
+        _bound_annotations(self.image, references, look)
+        fresh = _Seen(checked_at=look.now, builds=self.builds, references=references)
+        await look.memory.keep("image", self._key, fresh)
+        return references
 
-async def _read(
-    image: ImageSubscription,
-    repository: Repository,
-    look: Look,
-    tags: list[str],
-    seen: _Seen | None,
-    fresh: _Seen,
-    *,
-    due: bool,
-) -> None:
-    """Read the tags in their order until the limit is reached; those seen before only where that is due."""
-    known = {reference.tag: reference for reference in seen.references} if seen else {}
-    digests = seen.digests if seen else {}
-    wanted = platform_parts(image.platform) if image.platform else None
-    for tag in tags:
-        if len(fresh.references) >= image.discovery_limit:
-            return
-        digest = digests.get(tag, "")
-        if digest and due:
-            now = await repository.digest(tag)
-            digest = now if now == digest else ""
-        if digest:
-            fresh.digests[tag] = digest
-            if tag in known:
-                fresh.references.append(known[tag])
-            continue
-        description = await _describe(repository, look, tag)
-        fresh.digests[tag] = description.digest
-        if (platform := _platform(description, wanted)) is None and wanted:
-            continue
-        fresh.references.append(
-            DiscoveredImageReference(
-                tag=tag,
-                digest=description.digest,
-                annotations=description.annotations_for(platform) or {},
-                created_at=_sane(description.created_at),
+    @property
+    def _key(self) -> object:
+        image = self.image.model_dump(mode="json", by_alias=True) | {"cacheByTag": self.trusts_tags}
+        return [self.look.project, self.repository.address.base, image]
+
+    def _candidates(self, listed: list[str]) -> list[str]:
+        """The tags that count, in the order in which they are tried. Raises SelectionError, LookFailed."""
+        image = self.image
+        tags = TagRules(image.allowed_tags(), image.ignore_tags_regexes, image.ignore_tags).filter(listed)
+        if image.image_selection_strategy is ImageSelectionStrategy.SEMVER:
+            return by_version(tags, constraint=image.constraint, strict=image.strict_semvers)
+        if image.image_selection_strategy is ImageSelectionStrategy.NEWEST_BUILD and len(tags) > MAX_BUILDS:
+            raise LookFailed(
+                f"{len(tags)} tags would have to be read to know the newest build, more than {MAX_BUILDS}: "
+                "let fewer count by allowTagsRegexes"
             )
+        return lexically(tags)
+
+    def _remember(self, seen: _Seen | None) -> None:
+        if seen is not None:
+            self.builds = dict(seen.builds)
+            self.known = {reference.tag: reference for reference in seen.references}
+
+    async def _first(self, tags: list[str]) -> list[DiscoveredImageReference]:
+        """Read the tags one by one in their order, until the limit is reached."""
+        references: list[DiscoveredImageReference] = []
+        for tag in tags:
+            if len(references) >= self.image.discovery_limit:
+                break
+            if (await self._build(tag)).fits:
+                references.append(await self._reference(tag))
+        return references
+
+    async def _newest(self, tags: list[str]) -> list[DiscoveredImageReference]:
+        """Read all tags, then order them by when they were built, newest first; ties: the greater tag first."""
+        waiting = iter(tags)
+
+        async def read() -> None:
+            for tag in waiting:
+                await self._build(tag)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(READ_AT_ONCE, len(tags))):
+                    group.create_task(read())
+        except* RegistryError as errors:
+            raise _leaf(errors) from None
+        fitting = [tag for tag in tags if self.builds[tag].fits]
+        # `tags` is in lexical order, greatest first, and sorting is stable.
+        fitting.sort(key=lambda tag: self.builds[tag].created_at or _BEGINNING, reverse=True)
+        return [await self._reference(tag) for tag in fitting[: self.image.discovery_limit]]
+
+    async def _build(self, tag: str) -> _Build:
+        """What a tag points at: as it was seen, where that isn't due, else as it is read now."""
+        self.checked.add(tag)
+        build = self.builds.get(tag)
+        if build is not None and (not self.due or await self.repository.digest(tag) == build.digest):
+            return build
+        self.known.pop(tag, None)
+        description = await self._describe(tag)
+        build = _Build(
+            digest=description.digest,
+            created_at=_sane(description.created_at),
+            fits=self.wanted is None or _platform(description, self.wanted) is not None,
+        )
+        self.builds[tag] = build
+        return build
+
+    async def _reference(self, tag: str) -> DiscoveredImageReference:
+        if (known := self.known.get(tag)) is not None:
+            return known
+        digest = self.builds[tag].digest
+        description = await self._described(digest)
+        if description is None:
+            description = await self.repository.describe(digest)
+            await self._keep(description)
+        return DiscoveredImageReference(
+            tag=tag,
+            digest=digest,
+            annotations=description.annotations_for(_platform(description, self.wanted)) or {},
+            created_at=_sane(description.created_at),
         )
 
+    async def _describe(self, tag: str) -> ImageDescription:
+        """What a tag points at. What its digest names never changes, so it is read once."""
+        digest, media_type, manifest = await self.repository.manifest(tag)
+        description = await self._described(digest)
+        if description is None:
+            description = await self.repository.describe(digest, media_type, manifest)
+            await self._keep(description)
+        return description
 
-async def _describe(repository: Repository, look: Look, tag: str) -> ImageDescription:
-    """What a tag points at. What its digest names never changes, so it is read once."""
-    digest, media_type, manifest = await repository.manifest(tag)
-    key = [look.project, repository.address.name, digest]
-    description = await look.memory.recall("image-description", key, ImageDescription)
-    if description is None:
-        description = await repository.describe(digest, media_type, manifest)
-        await look.memory.keep("image-description", key, description)
-    return description
+    async def _described(self, digest: str) -> ImageDescription | None:
+        return await self.look.memory.recall("image-description", self._description_key(digest), ImageDescription)
+
+    async def _keep(self, description: ImageDescription) -> None:
+        await self.look.memory.keep("image-description", self._description_key(description.digest), description)
+
+    def _description_key(self, digest: str) -> object:
+        return [self.look.project, self.repository.address.name, digest]
+
+
+def _trusts_tags(image: ImageSubscription, policy: CacheByTagPolicy) -> bool:
+    """Whether a tag that was read is never read again. Raises LookFailed where the operator requires that."""
+    if image.image_selection_strategy is ImageSelectionStrategy.DIGEST:
+        return False
+    match policy:
+        case CacheByTagPolicy.FORBID:
+            return False
+        case CacheByTagPolicy.FORCE:
+            return True
+        case CacheByTagPolicy.REQUIRE if not image.cache_by_tag:
+            raise LookFailed(
+                "the operator requires caching by tag: set cacheByTag: true, if no tag of this subscription ever moves"
+            )
+        case _:
+            return image.cache_by_tag
+
+
+def _leaf(errors: BaseExceptionGroup[RegistryError]) -> RegistryError:
+    first = errors.exceptions[0]
+    return _leaf(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def _platform(description: ImageDescription, wanted: tuple[str, str, str] | None) -> Platform | None:
+    if wanted is None:
+        return None
     return next(
         (
             platform
@@ -205,9 +334,9 @@ def _bound_annotations(image: ImageSubscription, references: list[DiscoveredImag
             room -= size
 
 
-def _failure(error: RegistryError) -> LookFailed:
-    plight = ""
+def registry_failure(error: RegistryError) -> LookFailed:
+    """A registry's error as that of a look."""
+    plight, limited = "", isinstance(error, RateLimited)
     if error.host_fault:
-        limited = isinstance(error, RateLimited)
         plight = "it takes no more requests for now (429)" if limited else "it is in trouble or can't be reached"
-    return LookFailed(str(error), plight=plight, retry_after=error.retry_after)
+    return LookFailed(str(error), plight=plight, limited=limited, retry_after=error.retry_after)

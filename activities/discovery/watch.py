@@ -19,9 +19,9 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.credentials import Credentials
-from activities.discovery import git, image  # noqa: F401  # they register themselves
+from activities.discovery import chart, git, image  # noqa: F401  # they register themselves
 from activities.discovery.backoff import Backoff
-from activities.discovery.look import SUBSCRIBERS, Found, HostPaused, Look, LookFailed
+from activities.discovery.look import SUBSCRIBERS, CacheByTagPolicy, Found, HostPaused, Look, LookFailed
 from activities.discovery.memory import Memory
 from activities.git.mirrors import Git
 from activities.git.refs import without_user
@@ -79,6 +79,7 @@ class Watcher:
     #: An operator's lower bound of all intervals.
     minimum_interval: timedelta = SHORTEST_INTERVAL
     recheck_after: timedelta = timedelta(hours=1)
+    cache_by_tag: CacheByTagPolicy = CacheByTagPolicy.ALLOW
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def __post_init__(self) -> None:
@@ -116,6 +117,7 @@ class Watcher:
             backoff=self.backoff,
             thorough=bool(request.token),
             recheck_after=self.recheck_after,
+            cache_by_tag=self.cache_by_tag,
         )
         report = DiscoveryReport(
             project=request.project,
@@ -158,6 +160,7 @@ def open_watcher(outside: Outside) -> Watcher:
         git=outside.git,
         credentials=outside.credentials,
         minimum_interval=timedelta(seconds=settings.minimum_discovery_interval),
+        cache_by_tag=CacheByTagPolicy(settings.cache_by_tag_policy),
     )
 
 
@@ -191,7 +194,10 @@ async def _find(subscription: RepoSubscription, look: Look) -> Found:
         try:
             find = SUBSCRIBERS.get(subscription.type)
             if find is None:
-                raise LookFailed(f"subscriptions of type {subscription.type} are not supported yet")
+                raise LookFailed(
+                    f"no worker here knows subscriptions of type {subscription.type}: install what brings them there "
+                    "(entry point group towpath.subscriptions), and restart it"
+                )
             return await find(subscription, look)
         except LookFailed as failed:
             raise _Failed(name, failed, mask.text(f"{name}: {failed}")) from None

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from temporalio import activity
 
 from activities.steps.registry import STEPS, Step
+from expressions.errors import ExpressionError
+from expressions.templates import check_template
 from model.base import Json
-from model.steps import CheckStepsReport, CheckStepsRequest, StepProblem
+from model.steps import (
+    CheckStepsReport,
+    CheckStepsRequest,
+    DescribeStepsRequest,
+    StepDescription,
+    StepDescriptions,
+    StepProblem,
+)
 
 #: Kargo's steps, so that one that is missing here is told from one that is misspelt.
 KARGO_STEPS = frozenset(
@@ -84,18 +96,55 @@ _DELIMITERS = ("${{", "${%")
 def problems_of(step: Step, config: Json, *, templates: bool) -> list[str]:
     """What is wrong with a step's config, a sentence each, `field.path: reason`.
 
-    With `templates`, a string that holds an expression is taken for a value of any type. No value of the config is
-    quoted: it may be a secret.
+    With `templates`, a string that holds an expression is taken for a value of any type, and a rule about several
+    fields counts only where it is broken without those that hold one: an expression may come out empty. No value of
+    the config is quoted: it may be a secret.
     """
+    problems = _problems(step, config)
+    unreadable: list[str] = []
+    if templates:
+        unreadable = list(_unreadable(config))
+        certain = {(problem["loc"], problem["msg"]) for problem in _problems(step, _without_templates(config))}
+        problems = [
+            problem
+            for problem in problems
+            if (problem["type"] == "extra_forbidden" or not _template(problem["input"]))
+            and (problem["type"] != "value_error" or (problem["loc"], problem["msg"]) in certain)
+        ]
+    return unreadable + [
+        f"{_path(problem['loc'])}: {_reason(step, problem['type'], problem['msg'], problem['loc'])}"
+        for problem in problems
+    ]
+
+
+def _unreadable(config: Json, location: tuple[int | str, ...] = ()) -> Iterator[str]:
+    """What is wrong with expressions themselves, whatever they would come to."""
+    if isinstance(config, str):
+        try:
+            check_template(config)
+        except ExpressionError as error:
+            place = f" (line {error.line}, column {error.column} of it)" if error.line else ""
+            yield f"{_path(location)}: the expression can't be read: {error.message}{place}"
+    elif isinstance(config, dict | list):
+        for name, value in config.items() if isinstance(config, dict) else enumerate(config):
+            yield from _unreadable(value, (*location, name))
+
+
+def _problems(step: Step, config: Json) -> list[ErrorDetails]:
     try:
         step.config.model_validate_json(json.dumps(config))
     except ValidationError as error:
-        return [
-            f"{_path(problem['loc'])}: {_reason(step, problem['type'], problem['msg'], problem['loc'])}"
-            for problem in error.errors(include_url=False)
-            if not (templates and _template(problem["input"]))
-        ]
+        return error.errors(include_url=False)
     return []
+
+
+def _without_templates(config: Json) -> Json:
+    """The config without the fields whose values hold an expression. Items of lists keep their places."""
+    if isinstance(config, dict):
+        return {name: _without_templates(value) for name, value in config.items() if not _template(value)}
+    if isinstance(config, list):
+        return [_without_templates(value) for value in config]
+    return config
 
 
 @activity.defn(name="check-steps")
@@ -117,6 +166,24 @@ async def check_steps(request: CheckStepsRequest) -> CheckStepsReport:
             for problem in problems_of(step, config, templates=True)
         )
     return report
+
+
+@activity.defn(name="describe-steps")
+async def describe_steps(request: DescribeStepsRequest) -> StepDescriptions:
+    """What this worker's steps are: all by name and purpose, or one with its schemas."""
+    if request.name and request.name not in STEPS:
+        return StepDescriptions(message=unknown_step(request.name))
+    names = [request.name] if request.name else sorted(STEPS)
+    return StepDescriptions(steps=[_described(STEPS[name], whole=bool(request.name)) for name in names])
+
+
+def _described(step: Step, *, whole: bool) -> StepDescription:
+    text = inspect.getdoc(step.run) or ""
+    described = StepDescription(kind=step.kind, description=text if whole else text.partition("\n\n")[0])
+    if whole:
+        described.config_schema = step.config.model_json_schema(by_alias=True)
+        described.output_schema = step.output.model_json_schema(by_alias=True) if step.output else None
+    return described
 
 
 def unknown_step(name: str) -> str:
