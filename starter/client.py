@@ -483,7 +483,8 @@ class Towpath:
             rerun = rerun_of(promotion, record, from_failed_step=from_failed_step)
         except RerunRefused as error:
             raise Refused(str(error)) from error
-        name = self._run_name(record.stage, record.freight)
+        freight = await self.find_freight(project, record.freight)
+        name = self._run_name(record.stage, freight.name)
         start = Start(
             workflow="Promotion",
             arg=PromotionRequest(
@@ -495,8 +496,8 @@ class Towpath:
                 override_window=override_window,
                 rerun=rerun,
             ),
-            search_attributes=self._attributes(project, record.stage, record.freight),
-            memo={SUMMARY: {"actor": self.actor}},
+            search_attributes=self._attributes(project, record.stage, freight),
+            memo={SUMMARY: {"freightAlias": freight.alias, "actor": self.actor}},
             summary=f"{promotion} again",
             details=f"repeats Promotion {promotion}, asked for by {self.actor or 'nobody in particular'}",
         )
