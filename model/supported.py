@@ -32,10 +32,6 @@ def _selects_by_pattern(policy: Json) -> bool:
     return not selector.get("name") or ":" in selector["name"] or len(selector) > 1
 
 
-def _other_type(subscription: Json) -> bool:
-    return not {"git", "image", "chart"} & set(subscription)
-
-
 @dataclass(frozen=True)
 class Row:
     """One thing that a kind's manifests may say: where, when it counts, and the sentence about it.
@@ -69,19 +65,10 @@ ROWS: tuple[Row, ...] = (
     Row("ProjectConfig", "spec.stageLinks", "links are not supported yet"),
     Row("ProjectConfig", "spec.promotionWindows", f"promotion windows are {_PAID}"),
     Row("ClusterConfig", "spec", "settings in a ClusterConfig are not supported yet"),
-    Row("Warehouse", "spec.shard", "shards are not supported yet"),
-    Row("Warehouse", "spec.freightCreationCriteria", "criteria for making Freight are not supported yet"),
-    Row(
-        "Warehouse",
-        "spec.subscriptions[*]",
-        "subscriptions to anything but git and image repositories are not supported yet",
-        _other_type,
-    ),
     Row("Warehouse", "spec.subscriptions[*].git.allowTags", _OLD_ALLOW, severity=Severity.WARNING),
     Row("Warehouse", "spec.subscriptions[*].git.ignoreTags", _OLD_IGNORE, severity=Severity.WARNING),
     Row("Warehouse", "spec.subscriptions[*].image.allowTags", _OLD_ALLOW, severity=Severity.WARNING),
     Row("Warehouse", "spec.subscriptions[*].image.ignoreTags", _OLD_IGNORE, severity=Severity.WARNING),
-    Row("Stage", "spec.shard", "shards are not supported yet"),
     Row("Stage", "spec.targets", f"targets are {_PAID}"),
     Row(
         "Stage",
@@ -89,7 +76,7 @@ ROWS: tuple[Row, ...] = (
         "following the upstream Stage is not supported yet; only NewestFreight is",
         _other_than("NewestFreight"),
     ),
-    Row("Freight", "origin", "making Freight by hand is not supported yet; its Warehouse makes it"),
+    Row("Freight", "origin", "applying Freight is not supported yet; make it with `towpath create freight`"),
     Row(
         "Promotion",
         "spec",

@@ -22,6 +22,7 @@ COMMANDS = (
     "worker",
     "demo",
     "apply",
+    "create",
     "delete",
     "get",
     "promote",

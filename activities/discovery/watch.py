@@ -19,8 +19,9 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.credentials import Credentials
-from activities.discovery import chart, git, image  # noqa: F401  # they register themselves
 from activities.discovery.backoff import Backoff
+from activities.discovery.catalog import load_subscribers
+from activities.discovery.criteria import judge
 from activities.discovery.look import SUBSCRIBERS, CacheByTagPolicy, Found, HostPaused, Look, LookFailed
 from activities.discovery.memory import Memory
 from activities.git.mirrors import Git
@@ -130,7 +131,10 @@ class Watcher:
         )
         try:
             report.artifacts = await _discover(request.spec, look)
-            report.observed = artifacts_digest(request.generation, report.artifacts)
+            report.criteria, report.criteria_error = await asyncio.to_thread(
+                judge, request.warehouse, request.spec, report.artifacts
+            )
+            report.observed = artifacts_digest(request.generation, report.artifacts, report.criteria)
         except _Failed as failed:
             report.error = str(failed)
             report.failed_subscription = failed.subscription
@@ -146,6 +150,7 @@ class Watcher:
 
 def open_watcher(outside: Outside) -> Watcher:
     """The watcher of a worker with these ways to the outside. Close its `registries` at the end."""
+    load_subscribers()
     settings = outside.settings
     return Watcher(
         memory=Memory(settings.cache_directory / "discovery"),

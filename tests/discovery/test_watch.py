@@ -401,7 +401,7 @@ async def test_rules_that_cannot_be_read_are_named(
 
 
 async def test_subscription_of_unknown_type_is_an_error(watcher: Watcher, clock: Clock) -> None:
-    report = await look(watcher, request({"name": "bucket", "s3": {"region": "x"}}))
+    report = await look(watcher, request({"name": "bucket", "s3": {"config": {"region": "x"}}}))
 
     assert "no worker here knows subscriptions of type s3" in report.error
 
