@@ -60,6 +60,15 @@ class Verdict(StrEnum):
     FAILED = "Failed"
 
 
+class Retention(Message):
+    """Which old Freight is kept though no Stage needs it (Kargo: MAX_RETAINED_FREIGHT, MIN_FREIGHT_DELETION_AGE)."""
+
+    #: Pieces older than the oldest one that is in some Stage.
+    pieces: int = 20
+    #: Younger ones are kept, however many.
+    age: timedelta = timedelta(hours=336)
+
+
 class DiscoveryReport(Message):
     """Result of `watch`, and the signal `discovered` to the Warehouse: something new, an answer, or a failure.
 
@@ -79,6 +88,8 @@ class DiscoveryReport(Message):
     #: Whether Freight may be made of it, and why it could not be told.
     criteria: Verdict = Verdict.NONE
     criteria_error: str = ""
+    #: The operator's rule for old Freight: workflows read no settings.
+    retention: Retention = Field(default_factory=Retention)
     #: Sentences about what works but shouldn't stay so, such as a deprecated field.
     warnings: list[str] = Field(default_factory=list)
     discovered_at: Time

@@ -16,10 +16,6 @@ NEWEST = 30
 #: How many pieces a control-flow Stage is told about at once.
 PASSING = 100
 
-#: Kargo's settings of its collector (pkg/garbage/freight.go).
-RETAINED = 20
-MIN_AGE = timedelta(hours=336)
-
 
 def newest_first(records: Iterable[FreightRecord]) -> list[FreightRecord]:
     """By discoveredAt, ties by name, newest first."""
@@ -137,8 +133,8 @@ def collectable(
     protected: Iterable[str],
     now: datetime,
     *,
-    retained: int = RETAINED,
-    min_age: timedelta = MIN_AGE,
+    retained: int,
+    min_age: timedelta,
 ) -> list[str]:
     """Names of the Freight that may be forgotten (Kargo: pkg/garbage/freight.go, more careful).
 

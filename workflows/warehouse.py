@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from model.discovery import (
         DiscoveryReport,
         DiscoveryRequest,
+        Retention,
         ScheduleRequest,
         Verdict,
         WatchingNotice,
@@ -414,7 +415,11 @@ class Warehouse:
     def _collect(self) -> None:
         """Forget old Freight that nobody holds, waits for, or could go back to."""
         protected = {name for names in self.state.kept.values() for name in names}
-        for name in collectable(self.state.freight, protected, workflow.now()):
+        retention = self.state.report.retention if self.state.report else Retention()
+        old = collectable(
+            self.state.freight, protected, workflow.now(), retained=retention.pieces, min_age=retention.age
+        )
+        for name in old:
             del self.state.freight[name]
 
     # What others hear

@@ -34,6 +34,7 @@ from model.base import Json
 from model.discovery import (
     WATCH,
     DiscoveryReport,
+    Retention,
     WatchRequest,
     artifacts_digest,
     failure_digest,
@@ -81,6 +82,7 @@ class Watcher:
     minimum_interval: timedelta = SHORTEST_INTERVAL
     recheck_after: timedelta = timedelta(hours=1)
     cache_by_tag: CacheByTagPolicy = CacheByTagPolicy.ALLOW
+    retention: Retention = field(default_factory=Retention)
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def __post_init__(self) -> None:
@@ -128,6 +130,7 @@ class Watcher:
             discovered_at=look.now,
             token=request.token,
             next_look=interval,
+            retention=self.retention,
         )
         try:
             report.artifacts = await _discover(request.spec, look)
@@ -166,6 +169,7 @@ def open_watcher(outside: Outside) -> Watcher:
         credentials=outside.credentials,
         minimum_interval=timedelta(seconds=settings.minimum_discovery_interval),
         cache_by_tag=CacheByTagPolicy(settings.cache_by_tag_policy),
+        retention=Retention(pieces=settings.freight_retained, age=timedelta(hours=settings.freight_minimum_age)),
     )
 
 

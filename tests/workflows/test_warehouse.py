@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from model.discovery import DiscoveryReport, Verdict
+from model.discovery import DiscoveryReport, Retention, Verdict
 from model.freight_choice import Choice
 from model.names import task_queue, warehouse_id
 from model.promotions import PromotionPhase
 from model.resources.warehouse import DiscoveredArtifacts, DiscoveredImageReference, ImageDiscoveryResult
-from model.warehouses import CreatedFreight, CreateFreightRequest, DeleteFreightRequest, Outcome
+from model.warehouses import ApproveRequest, CreatedFreight, CreateFreightRequest, DeleteFreightRequest, Outcome
 from tests.workflows.house import House, house, project, stage, warehouse
 
 DIGEST = "sha256:" + "c" * 64
 
 
-async def tell(h: House, tag: str, criteria: Verdict = Verdict.NONE, error: str = "") -> None:
+async def tell(
+    h: House, tag: str, criteria: Verdict = Verdict.NONE, error: str = "", retention: Retention | None = None
+) -> None:
     """Have the Warehouse hear of a tag, and wait until it has taken it in."""
     found = DiscoveredArtifacts(
         discovered_at=datetime.now(UTC),
@@ -40,6 +42,7 @@ async def tell(h: House, tag: str, criteria: Verdict = Verdict.NONE, error: str 
         artifacts=found,
         criteria=criteria,
         criteria_error=error,
+        retention=retention or Retention(),
         discovered_at=datetime.now(UTC),
     )
     await h.client.get_workflow_handle(warehouse_id(h.project, "web")).signal("discovered", report)
@@ -151,3 +154,26 @@ async def test_steps_of_a_stage_run_on_the_workers_of_its_shard(time_skipping: W
 
         assert [alias for _, alias in there.ran] == ["one", "two"]
         assert h.ran == []
+
+
+async def test_old_freight_is_collected_by_the_operators_rule(time_skipping: WorkflowEnvironment) -> None:
+    async with house(time_skipping) as h:
+        await h.apply(project(h.project), warehouse(), stage("dev"))
+        first = await h.discover("1.0.0")
+        await h.promote("dev", first.name)
+        approved = await h.discover("1.1.0")
+        handle = h.client.get_workflow_handle(warehouse_id(h.project, "web"))
+        request = ApproveRequest(freight=approved.name, stage="dev")
+        await handle.execute_update("approve", request, result_type=Outcome)
+        await h.discover("1.2.0")
+        second = await h.discover("1.3.0")
+        await h.promote("dev", second.name)
+
+        # 1.0.0 is in the Stage's history, 1.1.0 is approved; of 1.2.0 nobody knows.
+        await tell(h, "1.4.0", retention=Retention(pieces=0, age=timedelta(0)))
+
+        async def collected() -> bool:
+            tags = {record.reference.images[0].tag for record in await h.freight()}
+            return tags == {"1.0.0", "1.1.0", "1.3.0", "1.4.0"}
+
+        await h.until(collected)
