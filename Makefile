@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: check test demo bench constraints clean
+.PHONY: check test demo bench docs constraints clean
 
 $(BIN)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Towpath needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -20,10 +20,19 @@ check: $(BIN)/.ready ## lint, formatting, types, import contracts
 	$(BIN)/lint-imports --no-cache
 
 test: $(BIN)/.ready ## all tests but the slow ones of `make bench`
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 demo: $(BIN)/.ready ## the whole way from a new image to production, on this machine
-	$(BIN)/towpath demo
+	@$(BIN)/python -m examples.demo
+
+bench: $(BIN)/.ready ## how fast it is; BENCH="--quick promotion" chooses
+	$(BIN)/python -m bench $(BENCH)
+
+docs: $(BIN)/.ready ## rewrite what programs write of docs/
+	$(BIN)/python -m starter.reference
+	$(BIN)/python -m starter.refusals
+	$(BIN)/python -m worker.reference
+	$(BIN)/python -m activities.steps.reference
 
 # Versions and hashes for every platform: of all that developing needs, and of what the image is made of.
 constraints: $(BIN)/uv ## rewrite constraints.txt and constraints-runtime.txt from pyproject.toml; UPGRADE=--upgrade for newer versions

@@ -28,8 +28,11 @@ def _label_value(value: str) -> str:
 class LabelRequirement(StepConfig):
     """One requirement of a label selector."""
 
+    #: The label.
     key: str = Field(min_length=1)
+    #: How its value is compared.
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    #: With what; for `In` and `NotIn` alone.
     values: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
@@ -54,7 +57,9 @@ class LabelRequirement(StepConfig):
 class ApplicationSelector(StepConfig):
     """A label selector with at least one requirement."""
 
+    #: Labels that an Application must have.
     match_labels: dict[str, str] = Field(default_factory=dict)
+    #: Requirements that its labels must meet.
     match_expressions: list[LabelRequirement] = Field(default_factory=list)
 
     @field_validator("match_labels")

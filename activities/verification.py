@@ -22,6 +22,8 @@ from activities.metrics.conditions import judge
 from activities.metrics.registry import MetricContext, MetricError, Provider, Reading, find_provider, load_providers
 from activities.metrics.shown import cut
 from activities.outside import Outside
+from activities.project_state import project_status
+from expressions.sources import StatusSource
 from model.analysis import Measurement
 from model.arguments import MASK, SecretKey, fill_arguments, give_arguments, merge_templates
 from model.base import Json
@@ -86,7 +88,7 @@ class Verifications:
             mask = AnalysisMask()
             try:
                 with mask.collecting():
-                    return await asyncio.to_thread(self._prepared, request)
+                    return await asyncio.to_thread(self._prepared, request, self._status(request.project))
             except InvalidAnalysis as error:
                 return PreparedAnalysis(error=mask.text(str(error)))
             except Exception as error:
@@ -94,7 +96,7 @@ class Verifications:
                 logger.error("prepare-analysis %s: %s", request.name, mask.text(traceback.format_exc()))
                 return PreparedAnalysis(error=mask.text(f"unexpected error: {type(error).__name__}: {error}"))
 
-    def _prepared(self, request: VerificationRequest) -> PreparedAnalysis:
+    def _prepared(self, request: VerificationRequest, status: StatusSource | None) -> PreparedAnalysis:
         merged = merge_templates([template.get("spec") or {} for template in request.templates])
         context = ArgumentContext(
             project=request.project,
@@ -103,7 +105,8 @@ class Verifications:
             collection=request.collection,
             origins=request.origins,
         )
-        given = [evaluated.argument() for evaluated in evaluate_arguments(request.args, context, self._outside)]
+        evaluated = evaluate_arguments(request.args, context, self._outside, status)
+        given = [argument.argument() for argument in evaluated]
         args, ignored = give_arguments(merged.args, given)
         values = {argument.name: MASK if argument.hidden else argument.value or "" for argument in args}
         try:
@@ -133,13 +136,17 @@ class Verifications:
         async with _heartbeats():
             with mask.collecting():
                 try:
-                    values = await asyncio.to_thread(self._values, request, mask)
+                    status = self._status(request.context.project) if request.context else None
+                    values = await asyncio.to_thread(self._values, request, mask, status)
                     metric = fill_arguments(request.metric, values)
                 except InvalidAnalysis as error:
                     return MeasurementReport(unresolved=mask.text(f"Unable to resolve metric arguments: {error}"))
                 return MeasurementReport(measurement=await self._measured(request, metric, mask))
 
-    def _values(self, request: MeasurementRequest, mask: Mask) -> dict[str, str]:
+    def _status(self, project: str) -> StatusSource | None:
+        return project_status(project, self._outside)
+
+    def _values(self, request: MeasurementRequest, mask: Mask, status: StatusSource | None) -> dict[str, str]:
         """The arguments with their secrets."""
         values: dict[str, str] = {}
         templates = [
@@ -148,7 +155,7 @@ class Verifications:
             if argument.secret is None and argument.template is not None
         ]
         if templates and request.context is not None:
-            for evaluated in evaluate_arguments(templates, request.context, self._outside):
+            for evaluated in evaluate_arguments(templates, request.context, self._outside, status):
                 mask.add(evaluated.value)
                 values[evaluated.name] = evaluated.value
         for argument in request.args:

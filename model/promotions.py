@@ -26,10 +26,18 @@ class PromotionPhase(StrEnum):
         return self not in (PromotionPhase.PENDING, PromotionPhase.RUNNING)
 
 
+class HoldIntent(StrEnum):
+    """What a person's Promotion means for auto-promotion of its origin."""
+
+    HOLD = "Hold"
+    RESUME = "Resume"
+
+
 class Accepted(Message):
     """Signal `accepted` to a Promotion: it stands in its Stage's queue, with its plan frozen."""
 
-    plan: PromotionPlan
+    #: None: the one it was started with (a rerun).
+    plan: PromotionPlan | None
     freight: FreightReference
     freight_alias: str = ""
     #: Why it doesn't start at once, in a sentence.
@@ -65,6 +73,10 @@ class PromotionRequest(Message):
     freight: str
     #: Who asked: `email:…`, `subject:…`, `admin`, `controller:…`.
     actor: str = ""
+    #: Name of a Warehouse: the Stage's present candidate of it is meant, whichever it is when the request is decided.
+    warehouse: str = ""
+    #: Why it may start in a closed promotion window; empty: it waits for the window.
+    override_window: str = ""
     #: Started by its Stage, which has given it the turn already.
     granted: Proceed | None = None
 
@@ -78,6 +90,9 @@ class Enqueue(Message):
     freight: str
     actor: str = ""
     created_at: Time
+    #: As in the PromotionRequest.
+    warehouse: str = ""
+    override_window: str = ""
 
 
 class Admission(Message):

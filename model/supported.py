@@ -24,14 +24,6 @@ def _other_than(*supported: str) -> Callable[[Json], bool]:
     return lambda value: value not in supported
 
 
-def _selects_by_pattern(policy: Json) -> bool:
-    """Whether a promotion policy names its Stage otherwise than exactly."""
-    if policy.get("stage"):
-        return False
-    selector = policy.get("stageSelector", {})
-    return not selector.get("name") or ":" in selector["name"] or len(selector) > 1
-
-
 @dataclass(frozen=True)
 class Row:
     """One thing that a kind's manifests may say: where, when it counts, and the sentence about it.
@@ -53,29 +45,19 @@ _PAID = "a paid feature of Kargo and are not supported yet"
 
 ROWS: tuple[Row, ...] = (
     Row("Project", "spec.promotionPolicies", "promotion policies belong in the ProjectConfig of the same name"),
-    Row(
-        "ProjectConfig",
-        "spec.promotionPolicies[*]",
-        "selecting Stages by pattern or label is not supported yet; write one policy per Stage, with its exact name",
-        _selects_by_pattern,
-    ),
     Row("ProjectConfig", "spec.promotionPolicies[*].autoRollback", f"automatic rollbacks are {_PAID}"),
     Row("ProjectConfig", "spec.webhookReceivers", "webhook receivers are not supported yet; Warehouses are polled"),
     Row("ProjectConfig", "spec.freightLinks", "links are not supported yet"),
     Row("ProjectConfig", "spec.stageLinks", "links are not supported yet"),
-    Row("ProjectConfig", "spec.promotionWindows", f"promotion windows are {_PAID}"),
-    Row("ClusterConfig", "spec", "settings in a ClusterConfig are not supported yet"),
+    Row("ClusterConfig", "spec.webhookReceivers", "webhook receivers are not supported yet; Warehouses are polled"),
+    Row("ClusterConfig", "spec.gitClient", "an author of commits for all Projects is not supported yet"),
+    Row("ClusterConfig", "spec.freightLinks", "links are not supported yet"),
+    Row("ClusterConfig", "spec.stageLinks", "links are not supported yet"),
     Row("Warehouse", "spec.subscriptions[*].git.allowTags", _OLD_ALLOW, severity=Severity.WARNING),
     Row("Warehouse", "spec.subscriptions[*].git.ignoreTags", _OLD_IGNORE, severity=Severity.WARNING),
     Row("Warehouse", "spec.subscriptions[*].image.allowTags", _OLD_ALLOW, severity=Severity.WARNING),
     Row("Warehouse", "spec.subscriptions[*].image.ignoreTags", _OLD_IGNORE, severity=Severity.WARNING),
     Row("Stage", "spec.targets", f"targets are {_PAID}"),
-    Row(
-        "Stage",
-        "spec.requestedFreight[*].sources.autoPromotionOptions.selectionPolicy",
-        "following the upstream Stage is not supported yet; only NewestFreight is",
-        _other_than("NewestFreight"),
-    ),
     Row("Freight", "origin", "applying Freight is not supported yet; make it with `towpath create freight`"),
     Row(
         "Promotion",

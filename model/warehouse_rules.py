@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from model.availability import availability
+from model.discovery import Retention
 from model.freight_status import FreightRecord, VerifiedIn
 from model.promotions import FanOutAnswer, FanOutTarget
 from model.warehouse_state import WarehouseState
@@ -15,6 +16,9 @@ from model.warehouses import StageReport, StageSubscription
 NEWEST = 30
 #: How many pieces a control-flow Stage is told about at once.
 PASSING = 100
+
+#: Kargo's settings of its collector (pkg/garbage/freight.go), unless the operator says otherwise.
+RETAINED, MIN_AGE = Retention().pieces, Retention().age
 
 
 def newest_first(records: Iterable[FreightRecord]) -> list[FreightRecord]:
@@ -133,8 +137,8 @@ def collectable(
     protected: Iterable[str],
     now: datetime,
     *,
-    retained: int,
-    min_age: timedelta,
+    retained: int = RETAINED,
+    min_age: timedelta = MIN_AGE,
 ) -> list[str]:
     """Names of the Freight that may be forgotten (Kargo: pkg/garbage/freight.go, more careful).
 

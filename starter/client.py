@@ -9,11 +9,13 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from random import SystemRandom
 from typing import TypeVar
 
 from temporalio.client import Client
 from temporalio.common import TypedSearchAttributes
+from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
 from model import names
 from model.availability import availability
@@ -77,7 +79,7 @@ from starter.targets import (
     verification_target,
     warehouse_target,
 )
-from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, attributes
+from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes
 from workflows.connection import ServerUnreachable, connect
 from workflows.converter import KeysInvalid
 from workflows.settings import SettingsInvalid
@@ -104,6 +106,13 @@ def check_name(kind: str, name: str) -> str:
     return name
 
 
+@lru_cache(maxsize=1)
+def _quiet_runtime() -> Runtime:
+    """The SDK's runtime without log lines of its own: what goes wrong is said by this client, once."""
+    logging = LoggingConfig(filter=TelemetryFilter(core_level="ERROR", other_level="ERROR"))
+    return Runtime(telemetry=TelemetryConfig(logging=logging))
+
+
 class Towpath:
     """A client of one Towpath: one Temporal namespace, and whoever acts through it.
 
@@ -120,7 +129,7 @@ class Towpath:
     async def connect(cls, actor: str = "") -> Towpath:
         """Connects as Temporal's environment says, else to this machine's server. Raises ServerSilent."""
         try:
-            return cls(await connect(), actor)
+            return cls(await connect(runtime=_quiet_runtime()), actor)
         except ServerUnreachable as error:
             raise ServerSilent(str(error)) from error
         except (SettingsInvalid, KeysInvalid) as error:
@@ -439,7 +448,7 @@ class Towpath:
         start = Start(
             workflow="Promotion",
             arg=request,
-            search_attributes=self._attributes(project, stage, record.name),
+            search_attributes=self._attributes(project, stage, record),
             memo={SUMMARY: {"freightAlias": record.alias, "actor": self.actor}},
             summary=f"{shown} to {stage}",
             details=f"Freight {record.name} ({record.alias}) to Stage {stage} of Project {project},"
@@ -464,7 +473,7 @@ class Towpath:
         start = Start(
             workflow="FanOut",
             arg=request,
-            search_attributes=self._attributes(project, stage, record.name),
+            search_attributes=self._attributes(project, stage, record),
             memo={SUMMARY: {"freightAlias": record.alias, "actor": self.actor}},
             summary=f"{record.alias or record.name[:7]} to all downstream of {stage}",
             details=f"Freight {record.name} ({record.alias}) to all Stages immediately downstream of {stage}"
@@ -626,5 +635,8 @@ class Towpath:
     def _run_name(self, stage: str, freight: str) -> str:
         return names.run_name(stage, names.new_ulid(datetime.now(UTC), self._random), freight)
 
-    def _attributes(self, project: str, stage: str, freight: str) -> TypedSearchAttributes:
-        return attributes({PROJECT: project, STAGE: stage, FREIGHT: freight, PHASE: "Pending"})
+    def _attributes(self, project: str, stage: str, record: FreightRecord) -> TypedSearchAttributes:
+        warehouse = record.reference.origin.name
+        return attributes(
+            {PROJECT: project, STAGE: stage, WAREHOUSE: warehouse, FREIGHT: record.name, PHASE: "Pending"}
+        )

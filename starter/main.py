@@ -20,7 +20,6 @@ from workflows.leaving import leave
 COMMANDS = (
     "up",
     "worker",
-    "demo",
     "apply",
     "create",
     "delete",

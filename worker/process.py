@@ -17,6 +17,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.runtime import Runtime
 
 from activities.outside import open_outside
+from activities.project_state import ProjectState
 from model.names import CLUSTER
 from model.project_state import ClusterState
 from worker import log
@@ -37,7 +38,15 @@ from workflows.settings import unknown_variables
 logger = logging.getLogger("towpath.worker")
 
 #: Variables that are read by someone else than the settings: by the tests, and by the command line.
-OTHER_VARIABLES = frozenset({"TOWPATH_ACTOR", "TOWPATH_DEBUG", "TOWPATH_PROJECT", "TOWPATH_TEST_KUBECONFIG"})
+OTHER_VARIABLES = frozenset(
+    {
+        "TOWPATH_ACTOR",
+        "TOWPATH_DEBUG",
+        "TOWPATH_PROJECT",
+        "TOWPATH_TEST_KARGO_ADVANCED",
+        "TOWPATH_TEST_KUBECONFIG",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -146,6 +155,7 @@ async def _host(
 ) -> Running:
     here = host(settings, single=single)
     outside = open_outside(settings, host_queue=here.queue)
+    outside.state = ProjectState(client)
     hosted = everything(outside, client) if contents is None else contents
     workers = Workers(
         build_workers(client, settings, here, hosted.workflows, hosted.activities), settings.shutdown_grace

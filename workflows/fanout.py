@@ -11,7 +11,7 @@ from temporalio.exceptions import ChildWorkflowError, FailureError, is_cancelled
 from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
-    from model.names import new_ulid, promotion_id, run_name, warehouse_id
+    from model.names import new_ulid, promotion_id, run_name, stage_id, warehouse_id
     from model.promotions import (
         AbortRequest,
         Admission,
@@ -23,7 +23,8 @@ with workflow.unsafe.imports_passed_through():
         PromotionPhase,
         PromotionRequest,
     )
-    from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, attributes, phase_update
+    from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes, phase_update
+    from workflows.links import link
 
 #: How long the Warehouse is waited for.
 ANSWER = timedelta(seconds=30)
@@ -146,6 +147,7 @@ class FanOut:
         values = {
             PROJECT: self.request.project,
             STAGE: stage,
+            WAREHOUSE: self.request.warehouse,
             FREIGHT: self.request.freight,
             PHASE: PromotionPhase.PENDING.value,
         }
@@ -203,6 +205,9 @@ class FanOut:
         lines = [
             f"**{self.request.freight[:7]}** to all Stages downstream of {self.request.stage}",
             "",
+            f"- Stage {link(stage_id(self.request.project, self.request.stage))}",
+            f"- Freight `{self.request.freight}` of {link(warehouse_id(self.request.project, self.request.warehouse))}",
+            "",
             "| Stage | Promotion | phase | message |",
             "| --- | --- | --- | --- |",
         ]
@@ -210,7 +215,11 @@ class FanOut:
             outcome = self.result.promotions.get(stage)
             phase = (outcome.phase.value if outcome.phase else "refused") if outcome else "under way"
             lines.append(
-                f"| {stage} | `{promotion_id(self.request.project, self.result.names[stage])}` | {phase} "
-                f"| {outcome.message[:200] if outcome else ''} |"
+                f"| {stage} | {link(promotion_id(self.request.project, self.result.names[stage]))} | {phase} "
+                f"| {_cell(outcome.message) if outcome else ''} |"
             )
         workflow.set_current_details("\n".join([*lines, "", *self.result.notes]))
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")[:200]

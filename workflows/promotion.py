@@ -48,6 +48,7 @@ with workflow.unsafe.imports_passed_through():
         StepStatus,
     )
     from workflows.attributes import phase_update
+    from workflows.links import link
 
 #: A waiting Promotion asks again after this time, then after twice that, … : a Stage may have been recreated.
 ASK_AGAIN = timedelta(minutes=5)
@@ -56,6 +57,8 @@ ASK_AGAIN_AT_MOST = timedelta(hours=6)
 HEARTBEAT = timedelta(seconds=5)
 #: A host's queue has ample slots: what isn't started there in this time is lost with its host.
 START_ON_HOST = timedelta(seconds=10)
+#: The ids of FanOuts begin so.
+FANOUT = "fanout/"
 #: Bounds a single attempt of a step; liveness is the heartbeat's business.
 LONGEST_ATTEMPT = timedelta(hours=6)
 
@@ -76,6 +79,8 @@ class Promotion:
         self.refusal: str | None = None
         self.expiry: str | None = None
         self.waiting = ""
+        #: May become another by the Stage's acceptance, where a Warehouse's candidate is asked for.
+        self.freight = request.freight
         self.freight_alias = ""
         self.phase: PromotionPhase | None = None
         self.message = ""
@@ -94,11 +99,12 @@ class Promotion:
     @workflow.signal
     def accepted(self, message: Accepted) -> None:
         """The Stage has it in its queue."""
-        if self.plan is None:
+        if self.plan is None and message.plan is not None:
             self._freeze(message.plan)
-            self.freight_alias = message.freight_alias
+            self.freight, self.freight_alias = message.freight.name, message.freight_alias
         self.waiting = message.waiting
         self.phase = self.phase or PromotionPhase.PENDING
+        self._show()
 
     @workflow.signal
     def refused(self, message: Refused) -> None:
@@ -136,7 +142,7 @@ class Promotion:
             project=self.request.project,
             stage=self.request.stage,
             name=self.request.name,
-            freight=self.request.freight,
+            freight=self.freight,
             freight_alias=self.freight_alias,
             phase=self.phase,
             message=self.message or self.refusal or "",
@@ -189,6 +195,8 @@ class Promotion:
             freight=self.request.freight,
             actor=self.request.actor,
             created_at=info.workflow_start_time,
+            warehouse=self.request.warehouse,
+            override_window=self.request.override_window,
         )
 
     def _gone(self, reason: str) -> None:
@@ -364,7 +372,7 @@ class Promotion:
             self.phase, self.message = PromotionPhase.ERRORED, self.expiry
             return await self._close()
         workflow.upsert_search_attributes(phase_update(None))
-        workflow.set_current_details(f"Refused: {self.refusal}")
+        self._show()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._result()
 
@@ -426,7 +434,7 @@ class Promotion:
         if self.plan is None and message.plan is not None:
             self._freeze(message.plan)
         self.granted = message
-        self.freight_alias = message.context.freight_alias
+        self.freight, self.freight_alias = message.context.freight.name, message.context.freight_alias
         self.phase, self.started_at, self.waiting = PromotionPhase.RUNNING, workflow.now(), ""
 
     def _freeze(self, plan: PromotionPlan) -> None:
@@ -438,14 +446,19 @@ class Promotion:
 
     def _show(self) -> None:
         """What the Temporal UI shows of the run."""
+        request, parent = self.request, workflow.info().parent
+        phase = self.phase.value if self.phase else "Refused" if self.refusal else "asking"
+        reason = self.message or self.refusal or (self.waiting and f"waits: {self.waiting}")
         lines = [
-            f"**{self.request.name}** · {self.phase.value if self.phase else 'asking'} · {self.message}",
+            f"**{phase}**{f': {reason}' if reason else ''}",
             "",
-            f"Stage: workflow `{stage_id(self.request.project, self.request.stage)}`",
-            "",
-            "| step | uses | outcome | message |",
-            "| --- | --- | --- | --- |",
+            f"- Freight `{request.freight}` {self.freight_alias}",
+            f"- Stage {link(stage_id(request.project, request.stage))}, which names the verification that follows",
         ]
+        if parent is not None and parent.workflow_id.startswith(FANOUT):
+            lines.append(f"- one of the promotions of {link(parent.workflow_id)}")
+        if self.records:
+            lines += ["", "| step | uses | outcome | message |", "| --- | --- | --- | --- |"]
         for record in self.records:
             status = record.status.value if record.status else ""
             message = record.message.replace("|", "\\|").replace("\n", " ")[:200]

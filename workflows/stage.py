@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -13,7 +13,12 @@ from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from model.base import Json
+    from model.candidates import candidates, find_freight, freight_availability
+    from model.explanation import StageExplanation, explain
+    from model.freezes import FreezeRequest, ThawRequest, active, frozen, thawed
+    from model.freight_status import FreightRecord
     from model.health import HealthRequest
+    from model.holds import apply_intent, intent_of, tidy
     from model.names import new_ulid, project_id, promotion_id, run_name, task_queue, verification_id, warehouse_id
     from model.plan import PlanRefused, make_plan
     from model.projects import Retired
@@ -42,31 +47,43 @@ with workflow.unsafe.imports_passed_through():
     from model.stage_rules import (
         SETTLING,
         collection_for,
-        find_freight,
-        freight_availability,
         may_verify,
         needs_verification,
         next_availability,
+        next_change_of_windows,
+        next_in_queue,
         passing_through,
+        stage_health,
         to_promote,
         verified_now,
         why_wait,
     )
     from model.stage_state import QueueEntry, RunningPromotion, RunningVerification, StageState
     from model.stage_view import describe, summary
-    from model.stages import HolderReport, HolderRequest, StageConfiguration, Turn, TurnKind, VerifyRequest
+    from model.stages import (
+        HolderReport,
+        HolderRequest,
+        StageConfiguration,
+        StageSummary,
+        Turn,
+        TurnKind,
+        VerifyRequest,
+    )
     from model.steps import PromotionContext, PromotionPlan
     from model.verifications import VerificationFinished, VerificationRequest
     from model.warehouses import (
         FreightQuestion,
+        MetadataRequest,
         Outcome,
         RefreshRequest,
         RetireRequest,
         StageReport,
         StageSubscription,
         WarehouseSnapshot,
+        merged_metadata,
     )
-    from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, attributes
+    from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes
+    from workflows.links import link
     from workflows.tempo import Alarm, history_is_long
 
 #: How many collections, and verifications of each, are remembered.
@@ -142,6 +159,9 @@ class Stage:
         # A child's first message can overtake the news of its start: its run id isn't known yet then.
         if running is not None and running.entry.name == message.name and running.entry.run_id in ("", message.run_id):
             self._record(message)
+        elif message.run_id in {e.run_id for e in self.state.queue} | {r.run_id for r in self.state.inbox}:
+            # Its own `enqueue`, sent twice, may still arrive after this.
+            self.state.settled = [*self.state.settled, message.name][-SETTLED:]
         self.state.queue = [entry for entry in self.state.queue if entry.run_id != message.run_id]
         self.state.inbox = [request for request in self.state.inbox if request.run_id != message.run_id]
         self._touch()
@@ -182,15 +202,25 @@ class Stage:
         running = self.state.verifying
         if running is None:
             return Outcome(ok=False, message=f"no verification of Stage {self.state.name} is under way")
+        # Until it is known to run, it can't be told.
+        await workflow.wait_condition(lambda: bool(running.run_id) or self.state.verifying is not running)
         handle = workflow.get_external_workflow_handle(running.workflow_id)
         try:
             await handle.signal("abort", message.actor)
         except FailureError as error:
             workflow.logger.warning("verification %s can't be reached: %s", running.name, error)
-            if self.state.verifying is running:
-                self._lost_verification("it could not be reached")
-                self._touch()
+            self._lost_verification(running.name, "it could not be reached")
+            self._touch()
         return Outcome(message=f"Verification {running.name} is being aborted")
+
+    @workflow.update
+    async def set_metadata(self, message: MetadataRequest) -> Outcome:
+        """Set keys of the Stage's metadata; others stay."""
+        merged = merged_metadata(self.state.metadata, message.values)
+        if merged is None:
+            return Outcome(ok=False, message=f"metadata of Stage {self.state.name} would be larger than 16 KiB")
+        self.state.metadata = merged
+        return Outcome(message=f"metadata of Stage {self.state.name} is set")
 
     @workflow.update
     async def refresh(self, message: RefreshRequest) -> Outcome:
@@ -201,6 +231,22 @@ class Stage:
         self.state.subscribed.clear()
         self._touch()
         return Outcome(message=f"Stage {self.state.name} is being refreshed")
+
+    @workflow.update
+    async def freeze(self, message: FreezeRequest) -> Outcome:
+        """Nothing new starts here until it is thawed; what runs goes on to its end."""
+        self.state.freezes = frozen(self.state.freezes, f"Stage {self.state.name}", message, workflow.now())
+        self._touch()
+        return Outcome(message=f"Stage {self.state.name} is frozen")
+
+    @workflow.update
+    async def thaw(self, message: ThawRequest) -> Outcome:
+        """End a freeze of this Stage."""
+        if not active(self.state.freezes):
+            return Outcome(ok=False, message=f"Stage {self.state.name} is not frozen by itself")
+        self.state.freezes = thawed(self.state.freezes, message, workflow.now())
+        self._touch()
+        return Outcome(message=f"Stage {self.state.name} is thawed")
 
     @workflow.update
     async def retire(self, message: RetireRequest) -> Outcome:
@@ -222,7 +268,12 @@ class Stage:
     @workflow.query
     def describe(self) -> dict[str, Json]:
         """The Stage in Kubernetes' shape, with Kargo's status."""
-        return describe(self.state, self.stage, self._waiting())
+        return describe(self.state, self.stage, self._waiting(), workflow.now())
+
+    @workflow.query
+    def explain(self, freight: list[FreightRecord]) -> StageExplanation:
+        """Why things go on by themselves or not, and of each of these pieces whether it may come, and why."""
+        return explain(self.state, self.stage, freight, self._waiting(), workflow.now())
 
     @workflow.query
     def export(self) -> StageState:
@@ -253,6 +304,7 @@ class Stage:
         """One look at everything, in Kargo's order. Safe to repeat at any time."""
         if self.stage is None:
             return
+        tidy(self.stage, self.state)
         await self._subscribe()
         await self._decide_requests()
         await self._start_next()
@@ -275,12 +327,18 @@ class Stage:
         """Accept or refuse each request; Freight unknown or unavailable here is asked for once before a no."""
         assert self.stage is not None
         for request in list(self.state.inbox):
+            # While another was being answered, this one may have been aborted, or everything have ended.
+            if request not in self.state.inbox or self.state.retired:
+                continue
             if await self._known(request):
                 continue
             try:
                 plan = self._plan()
             except PlanRefused as refusal:
                 await self._refuse(request, str(refusal))
+                continue
+            if request.warehouse:
+                await self._accept_candidate(request, plan)
                 continue
             record = find_freight(self.state, request.freight)
             verdict = freight_availability(self.stage, self.state, record, workflow.now()) if record else None
@@ -294,6 +352,16 @@ class Stage:
                 continue
             assert record is not None
             await self._accept(request, record.reference, record.alias, plan)
+
+    async def _accept_candidate(self, request: Enqueue, plan: PromotionPlan) -> None:
+        """Accept a request for whatever is the candidate of an origin now."""
+        assert self.stage is not None
+        record = candidates(self.stage, self.state, workflow.now()).get(f"Warehouse/{request.warehouse}")
+        if record is None:
+            why = f"no Freight of Warehouse {request.warehouse} is a candidate for Stage {self.state.name}"
+            await self._refuse(request, f"{why}; `towpath explain stage {self.state.name}` says why")
+            return
+        await self._accept(request, record.reference, record.alias, plan)
 
     async def _known(self, request: Enqueue) -> bool:
         """Whether a request has been decided already. A reset run of it never gets a second turn."""
@@ -331,6 +399,7 @@ class Stage:
         return not answered and workflow.now() < asked + ANSWER
 
     async def _accept(self, request: Enqueue, freight: FreightReference, alias: str, plan: PromotionPlan) -> None:
+        assert self.stage is not None
         entry = QueueEntry(
             name=request.name,
             workflow_id=request.workflow_id,
@@ -339,13 +408,15 @@ class Stage:
             freight_alias=alias,
             actor=request.actor,
             created_at=request.created_at,
+            intent=intent_of(self.stage, self.state, request.actor, freight, workflow.now()),
+            override_window=request.override_window,
         )
         self._drop(request)
-        if not self.state.queue and self._waiting() == "":
+        if not self.state.queue and self._waiting(entry) == "":
             await self._grant(entry, plan)
             return
         self.state.queue = sorted([*self.state.queue, entry], key=lambda queued: queued.name)
-        waiting = self._waiting() or f"Promotion {self.state.queue[0].name} is before it"
+        waiting = self._waiting(entry) or f"Promotion {self.state.queue[0].name} is before it"
         message = Accepted(plan=plan, freight=freight, freight_alias=alias, waiting=waiting)
         if not await self._tell_promotion(entry, "accepted", message):
             self.state.queue = [queued for queued in self.state.queue if queued.name != entry.name]
@@ -366,8 +437,9 @@ class Stage:
     async def _start_next(self) -> None:
         """Give the turn to the first in the queue, if it may start now."""
         assert self.stage is not None
-        while self.state.queue and not may_verify(self.stage, self.state) and not self._waiting():
-            entry = self.state.queue.pop(0)
+        while self.state.queue and not self.state.retired and not self._waiting():
+            entry = next_in_queue(self.state, workflow.now()) or self.state.queue[0]
+            self.state.queue = [queued for queued in self.state.queue if queued is not entry]
             record = find_freight(self.state, entry.freight.name)
             verdict = freight_availability(self.stage, self.state, record, workflow.now()) if record else None
             if verdict is None or not verdict.available:
@@ -409,6 +481,7 @@ class Stage:
         self.state.last_promotion = message.model_copy(update={"freight": entry.freight, "collection": collection})
         self.state.settled = [*self.state.settled, entry.name][-SETTLED:]
         phase = message.phase or PromotionPhase.ERRORED
+        apply_intent(self.state, entry, phase)
         if phase is not PromotionPhase.SUCCEEDED:
             outcomes = {**self.state.outcomes, entry.freight.name: phase}
             self.state.outcomes = dict(list(outcomes.items())[-OUTCOMES:])
@@ -426,7 +499,15 @@ class Stage:
     async def _auto_promote(self) -> None:
         """Start a Promotion of this Stage's own for each origin with a new candidate."""
         assert self.stage is not None
-        for record in to_promote(self.stage, self.state, workflow.now()):
+        tried: set[str] = set()
+        while not self.state.retired:
+            # Asked anew each time: while one Promotion is being started, a person may ask for the next.
+            record = next(
+                (found for found in to_promote(self.stage, self.state, workflow.now()) if found.name not in tried), None
+            )
+            if record is None:
+                return
+            tried.add(record.name)
             try:
                 plan = self._plan()
             except PlanRefused as refusal:
@@ -442,7 +523,7 @@ class Stage:
                 actor="controller:towpath",
                 created_at=workflow.now(),
             )
-            may_start = not self.state.queue and not may_verify(self.stage, self.state) and self._waiting() == ""
+            may_start = not self.state.queue and self._waiting(entry) == ""
             granted = None
             if may_start:
                 self._take_turn(entry)
@@ -456,7 +537,13 @@ class Stage:
                 granted=granted,
             )
             phase = PromotionPhase.RUNNING if granted else PromotionPhase.PENDING
-            values = {PROJECT: self.state.project, STAGE: self.state.name, FREIGHT: record.name, PHASE: phase.value}
+            values = {
+                PROJECT: self.state.project,
+                STAGE: self.state.name,
+                WAREHOUSE: record.reference.origin.name,
+                FREIGHT: record.name,
+                PHASE: phase.value,
+            }
             try:
                 handle = await workflow.start_child_workflow(
                     "Promotion",
@@ -466,6 +553,7 @@ class Stage:
                     search_attributes=attributes(values),
                     memo={SUMMARY: {"freightAlias": record.alias, "actor": entry.actor}},
                     static_summary=f"promote {record.alias or record.name[:7]} to {self.state.name}",
+                    static_details=f"Auto-promotion by `{workflow.info().workflow_id}`",
                 )
             except FailureError as error:
                 workflow.logger.error("promotion %s could not be started: %s", name, error)
@@ -529,11 +617,12 @@ class Stage:
             for request in self.stage.spec.requested_freight
         ]
 
-    def _waiting(self) -> str:
-        """Why the next Promotion may not start now; empty: it may."""
+    def _waiting(self, entry: QueueEntry | None = None) -> str:
+        """Why a Promotion, by default the next in the queue, may not start now; empty: it may."""
         if self.stage is None:
             return "the Stage is not configured yet"
-        waiting = why_wait(self.stage, self.state, workflow.now())
+        entry = entry or next_in_queue(self.state, workflow.now())
+        waiting = why_wait(self.stage, self.state, workflow.now(), entry.override_window if entry else "")
         return waiting.reason if waiting else ""
 
     def _look_after_turn(self) -> None:
@@ -563,7 +652,7 @@ class Stage:
         # Its own word may be on the way: a holder that ended properly has told us before it closed.
         self.lease = None
         if self.state.verifying is not None:
-            self._lost_verification(f"its run ended without a word: {report.status}")
+            self._lost_verification(turn.name, f"its run ended without a word: {report.status}")
         elif self.state.promoting is not None:
             self._record(
                 PromotionFinished(
@@ -621,7 +710,9 @@ class Stage:
             await asyncio.sleep(interval.total_seconds())
         if self.state.last_promotion is last and self.state.promoting is None:
             self.state.health = health
-        self.health_watch = None
+        # A watch that was stopped in the very moment of its answer comes here too; by then another may have begun.
+        if self.health_watch is asyncio.current_task():
+            self.health_watch = None
         self._touch()
 
     def _stop_health_watch(self) -> None:
@@ -634,7 +725,7 @@ class Stage:
     async def _start_verification(self) -> None:
         assert self.stage is not None
         current = self.state.current()
-        if current is None or not may_verify(self.stage, self.state):
+        if current is None or self.state.retired or not may_verify(self.stage, self.state):
             return
         actor, self.state.reverify = self.state.reverify or "", None
         name = run_name(self.state.name, new_ulid(workflow.now(), workflow.random()), current.id)
@@ -676,7 +767,14 @@ class Stage:
             analysis_run=AnalysisRunReference(namespace=self.state.project, name=name, phase="Pending"),
         )
         current.verification_history = [info, *current.verification_history][:HISTORY]
-        values = {PROJECT: self.state.project, STAGE: self.state.name, PHASE: VerificationPhase.RUNNING.value}
+        brought = self.state.last_promotion.freight if self.state.last_promotion else None
+        values = {
+            PROJECT: self.state.project,
+            STAGE: self.state.name,
+            WAREHOUSE: brought.origin.name if brought else "",
+            FREIGHT: brought.name if brought else "",
+            PHASE: VerificationPhase.RUNNING.value,
+        }
         try:
             handle = await workflow.start_child_workflow(
                 "Verification",
@@ -689,7 +787,7 @@ class Stage:
                 static_details=f"Stage: `{workflow.info().workflow_id}`\n\nafter Promotion `{request.promotion}`",
             )
         except FailureError as error:
-            self._lost_verification(f"it could not be started: {error}")
+            self._lost_verification(name, f"it could not be started: {error}")
             return
         if self.state.verifying is not None and self.state.verifying.name == name:
             self.state.verifying.run_id = handle.first_execution_run_id or ""
@@ -721,11 +819,12 @@ class Stage:
         except FailureError as error:
             workflow.logger.info("%s was over already: %s", workflow_id, error)
 
-    def _lost_verification(self, reason: str) -> None:
-        assert self.state.verifying is not None
+    def _lost_verification(self, name: str, reason: str) -> None:
+        if self.state.verifying is None or self.state.verifying.name != name:
+            return
         self._verified(
             VerificationFinished(
-                name=self.state.verifying.name,
+                name=name,
                 phase=VerificationPhase.ERROR,
                 message=reason,
                 finished_at=workflow.now(),
@@ -862,6 +961,9 @@ class Stage:
         except FailureError as error:
             workflow.logger.info("project %s could not be told: %s", self.state.project, error)
         await workflow.wait_condition(workflow.all_handlers_finished)
+        # Who asked too late hears it, too, rather than waiting to ask again.
+        while self.state.inbox:
+            await self._refuse(self.state.inbox[0], f"Stage {self.state.name} is deleted")
 
     # Odds and ends of the loop
 
@@ -879,19 +981,38 @@ class Stage:
         if text != self.shown:
             self.shown = text
             workflow.upsert_memo({SUMMARY: glance})
-            workflow.set_current_details(
-                f"**Stage {self.state.name}** of Project {self.state.project}: "
-                f"{glance.freight_summary or 'no Freight yet'} · health {glance.health or '—'} · "
-                f"verification {glance.verification or '—'}\n\n"
-                f"turn: {f'`{self.state.turn.workflow_id}`' if self.state.turn else 'free'} · queued: {glance.queued}"
-                + (f" · waits: {glance.waiting}" if glance.waiting else "")
-            )
+        workflow.set_current_details("\n".join(self._details(glance)))
+
+    def _details(self, glance: StageSummary) -> list[str]:
+        """What the Temporal UI shows, with links to the runs this is about."""
+        project, last = self.state.project, self.state.last_promotion
+        health = stage_health(self.state)
+        lines = [f"**Stage {self.state.name}** of Project {project}", ""]
+        if glance.control_flow:
+            return [*lines, "Freight passes through it: it has no promotion steps."]
+        held = ", ".join(f"{alias} `{name[:7]}`" for name, alias in glance.freight.items())
+        lines.append(f"- holds {held or 'no Freight yet'}")
+        issues = "; ".join(health.issues)[:400] if health else ""
+        lines.append(f"- health {glance.health or '—'}{f': {issues}' if issues else ''}")
+        lines.append(f"- turn: {link(self.state.turn.workflow_id) if self.state.turn else 'free'}")
+        if glance.frozen:
+            lines.append(f"- {glance.frozen}")
+        if self.state.queue:
+            lines.append(f"- queued: {glance.queued}, because {glance.waiting or 'its turn is about to come'}")
+            lines += [f"  - {link(entry.workflow_id)}" for entry in self.state.queue[:HISTORY]]
+        if last is not None:
+            lines.append(f"- last promotion {link(promotion_id(project, last.name))}: {glance.last_phase}")
+        current = self.state.current()
+        for info in current.verification_history if current else []:
+            shown = link(verification_id(project, info.id)) if info.analysis_run else "(nothing to verify)"
+            lines.append(f"- verification {shown}: {info.phase.value}")
+        return lines
 
     def _set_alarm(self) -> None:
         """Wake up by itself when time alone changes something."""
         assert self.stage is not None
         now = workflow.now()
-        moments: list[datetime | None] = [next_availability(self.stage, self.state, now)]
+        moments = [next_availability(self.stage, self.state, now), next_change_of_windows(self.state, now)]
         if self.state.turn is not None and self.lease is None:
             moments.append(self.state.turn.since + LEASE)
         if needs_verification(self.stage, self.state):

@@ -39,6 +39,7 @@ with workflow.unsafe.imports_passed_through():
         VerificationState,
     )
     from workflows.attributes import phase_update
+    from workflows.links import link
 
 #: The run continues as new after about so many events.
 MAX_EVENTS = 1000
@@ -348,9 +349,9 @@ class Verification:
         """Tell the Temporal UI where the run stands."""
         request, status = self._request, self._status
         lines = [f"**{status.phase}**{f': {_cell(status.message, 400)}' if status.message else ''}", ""]
-        lines.append(f"Stage `{stage_id(request.project, request.stage)}`")
+        lines.append(f"- Stage {link(stage_id(request.project, request.stage))}")
         if request.promotion:
-            lines.append(f"after promotion `{promotion_id(request.project, request.promotion)}`")
+            lines.append(f"- after {link(promotion_id(request.project, request.promotion))}")
         if self._prepared.schedules:
             lines += ["", "| metric | phase | successful | failed | inconclusive | errors | last value |"]
             lines += ["| --- | --- | --- | --- | --- | --- | --- |"]

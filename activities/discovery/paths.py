@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import re2
 
-from activities.globs import BadPattern, glob
+from model.globs import BadPattern, glob
 from model.selection import SelectionError
 
 Matcher = Callable[[str], bool]

@@ -41,9 +41,11 @@ MAX_NAMED = 3
 class TargetApplications(StepConfig):
     """One Application by name, or several by selector."""
 
+    #: The Application; or a selector.
     name: str = ""
     #: The worker's Argo CD namespace, unless given.
     namespace: str = ""
+    #: All Applications with these labels; those that this Stage may not change are left out of an update.
     selector: ApplicationSelector | None = None
 
     @model_validator(mode="after")
@@ -60,9 +62,13 @@ class TargetApplications(StepConfig):
 class KustomizeImageUpdate(StepConfig):
     """One image of a source's `kustomize.images`."""
 
+    #: The image's repository, as the Application's manifests name it.
     repo_url: str = Field(min_length=1)
+    #: Another repository to take the image from.
     new_name: str = ""
+    #: The tag; or a digest.
     tag: str = ""
+    #: The digest; or a tag.
     digest: str = ""
 
     @model_validator(mode="after")
@@ -81,32 +87,40 @@ class KustomizeImageUpdate(StepConfig):
 class KustomizeUpdate(StepConfig):
     """A source's new `kustomize.images`."""
 
+    #: All images that the source shall override.
     images: list[KustomizeImageUpdate] = Field(min_length=1)
 
 
 class HelmParameterUpdate(StepConfig):
     """One of a source's `helm.parameters`."""
 
+    #: Name of the parameter.
     key: str = Field(min_length=1)
+    #: Its value.
     value: str
 
 
 class HelmUpdate(StepConfig):
     """A source's Helm parameters that hold versions of images."""
 
+    #: Parameters to set; others stay.
     images: list[HelmParameterUpdate] = Field(min_length=1)
 
 
 class SourceUpdate(StepConfig):
     """What to change in one source of an Application, which `repoURL` and `chart` identify."""
 
+    #: Address of the source's repository.
     repo_url: str = Field(min_length=1)
+    #: The chart, where the source is one.
     chart: str = ""
     #: The revision the source is to be seen synced to.
     desired_revision: str = ""
     #: Also point the source's targetRevision at it.
     update_target_revision: bool = False
+    #: For a source that Kustomize renders.
     kustomize: KustomizeUpdate | None = None
+    #: For a source that Helm renders.
     helm: HelmUpdate | None = None
 
     @model_validator(mode="after")
@@ -143,6 +157,7 @@ class SourceUpdate(StepConfig):
 class ApplicationUpdate(TargetApplications):
     """One or several Applications, and what to change in their sources."""
 
+    #: What to change in its sources; without it the Application is synced as it is.
     sources: list[SourceUpdate] | None = Field(default=None, min_length=1)
 
     def desired_revisions(self, app: dict[str, Json]) -> list[str]:
@@ -167,19 +182,23 @@ class ApplicationUpdate(TargetApplications):
 class UpdateConfig(StepConfig):
     """Config of `argocd-update`."""
 
+    #: The Applications. Each must carry the annotation `kargo.akuity.io/authorized-stage: <project>:<stage>`.
     apps: list[ApplicationUpdate] = Field(min_length=1)
 
 
 class ApplicationName(StepOutput):
     """Name and namespace of one Application."""
 
+    #: Name of the Application.
     name: str
+    #: Its namespace.
     namespace: str
 
 
 class ApplicationsOutput(StepOutput):
     """The Applications that a step dealt with."""
 
+    #: Name and namespace of each Application.
     apps: list[ApplicationName]
 
 

@@ -31,6 +31,7 @@ HEALTH = {"health": "Healthy", "suspended": "Suspended", "degraded": "Degraded"}
 class ApplicationWait(TargetApplications):
     """One or several Applications, and what to wait for: health, sync and operation unless given."""
 
+    #: What must hold: health, sync and operation all of them; of health, suspended and degraded one.
     wait_for: list[Condition] = Field(default_factory=lambda: list(DEFAULT), min_length=1)
 
     @model_validator(mode="after")
@@ -43,12 +44,14 @@ class ApplicationWait(TargetApplications):
 class WaitConfig(StepConfig):
     """Config of `argocd-wait`."""
 
+    #: The Applications.
     apps: list[ApplicationWait] = Field(min_length=1)
 
 
 class WaitOutput(ApplicationsOutput):
     """The Applications waited for, and their health when last seen, by `<namespace>/<name>`."""
 
+    #: Health when last seen, by `<namespace>/<name>`.
     health_statuses: dict[str, str]
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from temporalio import activity
 
 from activities.steps.registry import STEPS, Step
+from expressions.errors import ExpressionError
+from expressions.templates import check_template
 from model.base import Json
 from model.steps import CheckStepsReport, CheckStepsRequest, StepProblem
 
@@ -84,18 +88,55 @@ _DELIMITERS = ("${{", "${%")
 def problems_of(step: Step, config: Json, *, templates: bool) -> list[str]:
     """What is wrong with a step's config, a sentence each, `field.path: reason`.
 
-    With `templates`, a string that holds an expression is taken for a value of any type. No value of the config is
-    quoted: it may be a secret.
+    With `templates`, a string that holds an expression is taken for a value of any type, and a rule about several
+    fields counts only where it is broken without those that hold one: an expression may come out empty. No value of
+    the config is quoted: it may be a secret.
     """
+    problems = _problems(step, config)
+    unreadable: list[str] = []
+    if templates:
+        unreadable = list(_unreadable(config))
+        certain = {(problem["loc"], problem["msg"]) for problem in _problems(step, _without_templates(config))}
+        problems = [
+            problem
+            for problem in problems
+            if (problem["type"] == "extra_forbidden" or not _template(problem["input"]))
+            and (problem["type"] != "value_error" or (problem["loc"], problem["msg"]) in certain)
+        ]
+    return unreadable + [
+        f"{_path(problem['loc'])}: {_reason(step, problem['type'], problem['msg'], problem['loc'])}"
+        for problem in problems
+    ]
+
+
+def _unreadable(config: Json, location: tuple[int | str, ...] = ()) -> Iterator[str]:
+    """What is wrong with expressions themselves, whatever they would come to."""
+    if isinstance(config, str):
+        try:
+            check_template(config)
+        except ExpressionError as error:
+            place = f" (line {error.line}, column {error.column} of it)" if error.line else ""
+            yield f"{_path(location)}: the expression can't be read: {error.message}{place}"
+    elif isinstance(config, dict | list):
+        for name, value in config.items() if isinstance(config, dict) else enumerate(config):
+            yield from _unreadable(value, (*location, name))
+
+
+def _problems(step: Step, config: Json) -> list[ErrorDetails]:
     try:
         step.config.model_validate_json(json.dumps(config))
     except ValidationError as error:
-        return [
-            f"{_path(problem['loc'])}: {_reason(step, problem['type'], problem['msg'], problem['loc'])}"
-            for problem in error.errors(include_url=False)
-            if not (templates and _template(problem["input"]))
-        ]
+        return error.errors(include_url=False)
     return []
+
+
+def _without_templates(config: Json) -> Json:
+    """The config without the fields whose values hold an expression. Items of lists keep their places."""
+    if isinstance(config, dict):
+        return {name: _without_templates(value) for name, value in config.items() if not _template(value)}
+    if isinstance(config, list):
+        return [_without_templates(value) for value in config]
+    return config
 
 
 @activity.defn(name="check-steps")

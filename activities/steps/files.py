@@ -14,9 +14,9 @@ from pathlib import Path
 from pathspec import GitIgnoreSpec
 from pydantic import Field, field_validator, model_validator
 
-from activities.globs import BadPattern, glob
 from activities.steps.registry import StepConfig, StepContext, StepErrored, StepFailed, step
 from activities.workspace import caged
+from model.globs import BadPattern, glob
 from model.steps import Effect
 
 #: How many files one step may copy or look through.
@@ -26,8 +26,11 @@ MAX_FILES = 200_000
 class CopyConfig(StepConfig):
     """Config of `copy`. `ignore` holds lines as in a .gitignore file."""
 
+    #: File or directory to copy.
     in_path: str = Field(min_length=1)
+    #: Where to; directories are made as needed.
     out_path: str = Field(min_length=1)
+    #: What to leave out: lines as in a .gitignore file.
     ignore: str = ""
 
 
@@ -96,7 +99,9 @@ def _copy_one(source: Path, target: Path, context: StepContext) -> None:
 class DeleteConfig(StepConfig):
     """Config of `delete`: exactly one of path and paths."""
 
+    #: What to remove; or several paths.
     path: str = ""
+    #: What to remove; or a single path.
     paths: list[str] = Field(default_factory=list)
     #: The paths are doublestar patterns.
     paths_are_globs: bool = False
@@ -166,9 +171,13 @@ def _globbed(pattern: str, context: StepContext) -> list[Path]:
 class FileWriteConfig(StepConfig):
     """Config of `file-write`."""
 
+    #: The file; a relative path.
     path: str = Field(min_length=1)
+    #: What it shall hold.
     contents: str
+    #: Its mode, octal: neither executable nor writable by everybody.
     permissions: str = "0600"
+    #: Replace the file if it is there; otherwise that is Failed.
     overwrite: bool = False
 
     @field_validator("permissions")

@@ -19,11 +19,15 @@ from model.steps import Effect
 class Checkout(StepConfig):
     """One revision and the path of its worktree. Without branch, commit and tag: the default branch."""
 
+    #: Where the worktree is made.
     path: str = Field(min_length=1)
     #: Key in the output `commits`; the path where not given.
     as_: str | None = Field(default=None, alias="as")
+    #: Check out this branch.
     branch: str | None = None
+    #: Check out this commit; no branch then.
     commit: str | None = None
+    #: Check out this tag; no branch then.
     tag: str | None = None
     #: Create the branch, empty, where the remote has none of that name.
     create: bool | None = None
@@ -49,11 +53,17 @@ class Checkout(StepConfig):
 class GitCloneConfig(StepConfig):
     """Kargo: schemas/git-clone-config.json."""
 
+    #: The repository.
     repo_url: str = Field(alias="repoURL", min_length=1)
+    #: What to check out, each into a worktree of its own.
     checkout: list[Checkout] = Field(min_length=1)
+    #: Accept any certificate of the host.
     insecure_skip_tls_verify: bool | None = Field(default=None, alias="insecureSkipTLSVerify")
+    #: Check out submodules too.
     recurse_submodules: bool | None = None
+    #: Fetch contents of files only as they are needed.
     blobless: bool | None = None
+    #: Who makes commits in these worktrees; by default as the worker's settings say.
     author: AuthorConfig | None = None
 
     @model_validator(mode="after")
@@ -73,6 +83,7 @@ class GitCloneConfig(StepConfig):
 class GitCloneOutput(StepOutput):
     """Ids of the commits that were checked out, by `as` or path."""
 
+    #: Commit id by `as`, or by path.
     commits: dict[str, str]
 
 

@@ -19,6 +19,7 @@ from model.steps import Effect
 class GitClearConfig(StepConfig):
     """Kargo: schemas/git-clear-config.json."""
 
+    #: The worktree.
     path: str = Field(min_length=1)
 
 
@@ -42,14 +43,18 @@ async def git_clear(config: GitClearConfig, context: StepContext) -> None:
 class GitCommitConfig(StepConfig):
     """Kargo: schemas/git-commit-config.json. `author` is deprecated there; git-clone's is preferred."""
 
+    #: The worktree.
     path: str = Field(min_length=1)
+    #: The commit's message.
     message: str = Field(min_length=1)
+    #: Who commits; better said in git-clone, for all commits.
     author: AuthorConfig | None = None
 
 
 class CommitOutput(StepOutput):
     """The commit that is checked out now."""
 
+    #: Its id.
     commit: str
 
 
@@ -86,9 +91,13 @@ async def _made_here(tree: Worktree, context: StepContext) -> bool:
 class GitTagConfig(StepConfig):
     """Kargo: schemas/git-tag-config.json."""
 
+    #: The worktree.
     path: str = Field(min_length=1)
+    #: Name of the tag.
     tag: str = Field(min_length=1)
+    #: Its message.
     message: str = Field(min_length=1)
+    #: Move the tag if it is there.
     force: bool = False
 
 

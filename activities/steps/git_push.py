@@ -29,13 +29,17 @@ Policy = Literal["AlwaysRebase", "RebaseOrMerge", "RebaseOrFail", "AlwaysMerge"]
 class GitPushConfig(StepConfig):
     """Kargo: schemas/git-push-config.json. Without a target: the branch that is checked out."""
 
+    #: The worktree.
     path: str = Field(min_length=1)
+    #: The branch to push to.
     target_branch: str | None = None
     #: Push to a branch of this promotion's own: `kargo/promotion/<promotion>`.
     generate_target_branch: bool | None = None
+    #: Push this tag, not a branch.
     tag: str | None = None
     #: Overwrite what the remote branch holds.
     force: bool | None = None
+    #: How often to integrate and push before giving up; 10 unless given.
     max_attempts: int | None = Field(default=None, ge=1, le=2147483647)
     #: Kind of Git host, for the output commitURL, where its name does not tell.
     provider: Provider | None = None
@@ -52,9 +56,13 @@ class GitPushConfig(StepConfig):
 class GitPushOutput(StepOutput):
     """What was pushed, and where to."""
 
+    #: The commit that was pushed; another than was committed where new work was integrated.
     commit: str
+    #: The branch it was pushed to.
     branch: str | None = None
+    #: The tag that was pushed.
     tag: str | None = None
+    #: The commit's page at the Git host, where that is known.
     commit_url: str | None = None
 
 
@@ -97,6 +105,7 @@ async def git_push(config: GitPushConfig, context: StepContext) -> GitPushOutput
             commit = await _with_retries(push, context, config.max_attempts or ATTEMPTS)
     except PushRefused as error:
         raise StepErrored(str(error), final=True) from None
+    await tree.clone.give_back()
     return GitPushOutput(
         commit=commit,
         branch=branch,

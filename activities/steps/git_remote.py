@@ -15,8 +15,11 @@ from activities.steps.registry import StepConfig, StepContext
 class AuthorConfig(StepConfig):
     """Who commits. Signing is not supported yet."""
 
+    #: Name.
     name: str = Field(min_length=1)
+    #: E-mail address.
     email: str = Field(min_length=1)
+    #: Known, and refused: commits are not signed yet.
     signing_key: str | None = None
 
     @model_validator(mode="after")

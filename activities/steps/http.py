@@ -45,35 +45,53 @@ _OWN_HEADERS = {"content-length", "transfer-encoding", "connection"}
 class NamedValue(StepConfig):
     """A header, or a query parameter."""
 
+    #: Its name.
     name: str = Field(min_length=1)
+    #: Its value.
     value: str = Field(min_length=1)
 
 
 class OutputRule(StepConfig):
     """An output of the step, and the expression that finds it in the answer."""
 
+    #: Name of the output.
     name: str = Field(min_length=1)
+    #: Expression on `response`: status, headers, header(name) and the parsed body.
     from_expression: str = Field(min_length=1)
 
 
 class HttpConfig(StepConfig):
     """Config of `http`."""
 
+    #: Where to; `http://` or `https://`.
     url: str = Field(min_length=1)
+    #: The method.
     method: Literal["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"] = "GET"
+    #: Headers to send; values of those that look like credentials are masked.
     headers: list[NamedValue] = Field(default_factory=list)
+    #: Parameters added to the address.
     query_params: list[NamedValue] = Field(default_factory=list)
+    #: The body to send; or a file.
     body: str = ""
     #: A file of the workspace to send as the body.
     body_from_file: str = ""
+    #: Accept any certificate.
     insecure_skip_tls_verify: bool = False
+    #: Proxy for this request; by default the environment's.
     proxy: str = ""
+    #: For the whole request.
     timeout: Duration = DEFAULT_TIMEOUT
+    #: Pause before it asks again; at least 10s.
     poll_interval: Duration = DEFAULT_POLL_INTERVAL
+    #: How to read the body, whatever the answer says it is.
     response_content_type: Literal["", "application/json", "application/yaml", "text/plain"] = ""
+    #: Outputs to make of the answer, once the step succeeds.
     outputs: list[OutputRule] = Field(default_factory=list)
+    #: True: the step Succeeded.
     success_expression: str = ""
+    #: True: the step Failed.
     failure_expression: str = ""
+    #: Expression that finds a message in the answer of a failure.
     error_expression: str = ""
 
     @model_validator(mode="after")
@@ -151,11 +169,7 @@ async def _send(config: HttpConfig, context: StepContext) -> Answer:
     content = config.body.encode()
     if config.body_from_file:
         content = await asyncio.to_thread(_read, context.path(config.body_from_file), config.body_from_file)
-    for header in config.headers:
-        if _SECRET_HEADER.search(header.name):
-            remember(header.value)
-            # The part after "Bearer" and the like leaks on its own as well.
-            remember(header.value.rpartition(" ")[2])
+    remember_secrets(config.headers)
     seconds = config.timeout.total_seconds()
     try:
         transport = GuardedTransport(
@@ -179,6 +193,15 @@ async def _send(config: HttpConfig, context: StepContext) -> Answer:
         raise StepErrored(f"{where}: the request can't be made: {error}", final=True) from error
     except httpx.HTTPError as error:
         raise StepErrored(f"{where}: {error or type(error).__name__}") from error
+
+
+def remember_secrets(headers: list[NamedValue]) -> None:
+    """Have the values of headers masked that are secrets, as their names tell."""
+    for header in headers:
+        if _SECRET_HEADER.search(header.name):
+            remember(header.value)
+            # The part after "Bearer" and the like leaks on its own as well.
+            remember(header.value.rpartition(" ")[2])
 
 
 def _request(config: HttpConfig, client: httpx.AsyncClient, content: bytes) -> httpx.Request:

@@ -43,8 +43,11 @@ class SetImage(StepConfig):
     image: str = Field(min_length=1)
     #: Its name in the kustomization, when that is another.
     name: str = ""
+    #: Another repository to take it from.
     new_name: str = ""
+    #: The tag; or a digest.
     tag: str = ""
+    #: The digest; or a tag.
     digest: str = ""
 
     @model_validator(mode="after")
@@ -60,13 +63,16 @@ class SetImage(StepConfig):
 class SetImageConfig(StepConfig):
     """Config of `kustomize-set-image`. Without `images`: every image of the Freight collection."""
 
+    #: The directory of the kustomization.
     path: str = Field(min_length=1)
+    #: The images; by default all of the Freight.
     images: list[SetImage] = Field(default_factory=list)
 
 
 class SetImageOutput(StepOutput):
     """Output of `kustomize-set-image`: a fragment for git-commit's message; None when there was no image to set."""
 
+    #: A message that says what was set.
     commit_message: str | None = None
 
 
@@ -128,7 +134,9 @@ def _set_images(directory: Path, shown: str, images: dict[str, KustomizeImage]) 
 class HelmPlugin(StepConfig):
     """What Helm charts of a kustomization may ask about the cluster."""
 
+    #: API versions that charts shall see.
     api_versions: list[str] = Field(default_factory=list)
+    #: Version of Kubernetes that charts shall see.
     kube_version: str = ""
 
     @model_validator(mode="after")
@@ -141,15 +149,20 @@ class HelmPlugin(StepConfig):
 class BuildPlugins(StepConfig):
     """Options of kustomize's own plugins."""
 
+    #: For charts in the kustomization.
     helm: HelmPlugin = Field(default_factory=HelmPlugin)
 
 
 class BuildConfig(StepConfig):
     """Config of `kustomize-build`. An `outPath` ending in .yaml or .yml is a file, any other a directory."""
 
+    #: The directory of the kustomization.
     path: str = Field(min_length=1)
+    #: A file (.yaml, .yml), or a directory that gets a file per resource.
     out_path: str = Field(min_length=1)
+    #: How files in a directory are named.
     output_format: Literal["kargo", "kustomize"] = "kargo"
+    #: Options of plugins.
     plugin: BuildPlugins = Field(default_factory=BuildPlugins)
 
 

@@ -34,6 +34,7 @@ async def compose_output(config: ComposeOutputConfig, context: StepContext) -> d
 class FailConfig(StepConfig):
     """What the failure says."""
 
+    #: What the promotion's message says after `failed: `.
     message: str | None = Field(default=None, min_length=1)
 
 

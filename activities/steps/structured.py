@@ -1,4 +1,5 @@
-"""Steps on YAML and JSON files: `yaml-update`, `yaml-parse`, `yaml-merge`, `json-update`, `json-parse`."""
+"""Steps on YAML, JSON and TOML files: `yaml-update`, `yaml-parse`, `yaml-merge`, `json-update`, `json-parse`,
+`toml-update`, `toml-parse`."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from pydantic import Field
 
 from activities.json_edit import InvalidJson, set_value
 from activities.steps.registry import StepConfig, StepContext, StepErrored, StepOutput, step
+from activities.toml_edit import InvalidToml, parse_toml, set_toml_scalars, toml_scalar
 from activities.yaml_documents import InvalidYaml, document, documents, dump, with_string_keys
 from activities.yaml_edit import NoSuchKey, number, scalar, set_scalars
 from expressions.errors import ExpressionError, Fault
@@ -27,42 +29,54 @@ MAX_SIZE = 16 * 1024 * 1024
 class Update(StepConfig):
     """A dotted key, and its new value: text, number, bool or null."""
 
+    #: Where: keys and places in lists, joined by dots; a dot in a key is written `\.`.
     key: str = Field(min_length=1)
+    #: The new value: text, number, bool or null.
     value: Json
 
 
 class UpdateConfig(StepConfig):
-    """Config of `yaml-update` and `json-update`."""
+    """Config of `yaml-update`, `json-update` and `toml-update`."""
 
+    #: The file.
     path: str = Field(min_length=1)
+    #: What to set.
     updates: list[Update] = Field(min_length=1)
 
 
 class Rule(StepConfig):
     """An output, and the expression that finds it: the document's keys are its variables."""
 
+    #: Name of the output.
     name: str = Field(min_length=1)
+    #: Expression on the document, whose keys are its variables.
     from_expression: str = Field(min_length=1)
 
 
 class ParseConfig(StepConfig):
-    """Config of `yaml-parse` and `json-parse`."""
+    """Config of `yaml-parse`, `json-parse` and `toml-parse`."""
 
+    #: The file.
     path: str = Field(min_length=1)
+    #: What to read.
     outputs: list[Rule] = Field(min_length=1)
 
 
 class MergeConfig(StepConfig):
     """Config of `yaml-merge`. Later files win."""
 
+    #: Files to merge, the strongest last.
     in_files: list[str] = Field(min_length=1)
+    #: The file to write.
     out_file: str = Field(min_length=1)
+    #: Leave out files that aren't there; otherwise the step fails.
     ignore_missing_files: bool = False
 
 
 class CommitMessage(StepOutput):
     """A fragment for git-commit's message; None when nothing was done."""
 
+    #: A message that says what was changed.
     commit_message: str | None = None
 
 
@@ -116,6 +130,22 @@ async def yaml_parse(config: ParseConfig, context: StepContext) -> dict[str, Jso
 async def json_parse(config: ParseConfig, context: StepContext) -> dict[str, Json]:
     """Read values of a JSON file by expressions."""
     return await asyncio.to_thread(_outputs, context.path(config.path), config, from_json)
+
+
+@step("toml-update", config=UpdateConfig, output=CommitMessage, effect=Effect.WORKSPACE)
+async def toml_update(config: UpdateConfig, context: StepContext) -> CommitMessage:
+    """Set values that are there already, each in its place; every other byte of the file stays as it is."""
+    updates = [(update.key, update.value) for update in config.updates]
+    await asyncio.to_thread(
+        _rewritten, context.path(config.path), config.path, lambda text: set_toml_scalars(text, updates)
+    )
+    return _message(config, toml_scalar)
+
+
+@step("toml-parse", config=ParseConfig, effect=Effect.WORKSPACE)
+async def toml_parse(config: ParseConfig, context: StepContext) -> dict[str, Json]:
+    """Read values of a TOML file by expressions; dates and times are texts."""
+    return await asyncio.to_thread(_outputs, context.path(config.path), config, parse_toml)
 
 
 def _outputs(path: Path, config: ParseConfig, parse: Callable[[str], Json]) -> dict[str, Json]:
@@ -195,7 +225,7 @@ def _rewritten(path: Path, name: str, change: Callable[[str], str]) -> None:
     text = _read(path, name)
     try:
         changed = change(text)
-    except (NoSuchKey, InvalidYaml, InvalidJson) as error:
+    except (NoSuchKey, InvalidYaml, InvalidJson, InvalidToml) as error:
         raise StepErrored(f"{name}: {error}") from error
     if changed != text:
         _write(path, name, changed)

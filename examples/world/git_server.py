@@ -6,6 +6,7 @@ import base64
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 from collections import Counter
@@ -13,6 +14,7 @@ from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 #: A request's body is read up to this size.
@@ -42,7 +44,7 @@ class GitServer:
         self.fail_with: int | None = None
         #: Requests so far, as `POST git-upload-pack`, `POST git-receive-pack`, `GET info/refs`.
         self.requests: Counter[str] = Counter()
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
+        self._server = _Server(("127.0.0.1", port), _handler(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
@@ -74,6 +76,13 @@ class GitServer:
         if files:
             repository.commit(files, "first", branch=branch)
         return repository
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up is no error of ours."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class Repository:
@@ -162,6 +171,8 @@ def _git(*args: str, cwd: Path, env: dict[str, str] | None = None, stdin: str | 
 def _handler(world: GitServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Head and body leave in two writes; with Nagle's algorithm the second would wait for the client.
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             self._serve(b"")

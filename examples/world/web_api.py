@@ -23,6 +23,8 @@ class WebApi:
     def __init__(self, *, port: int = 0) -> None:
         #: Error rate of each stage's guestbook, between 0 and 1; a stage that isn't here has none.
         self.error_rates: dict[str, float] = {}
+        #: `base_experience` of each pokemon; it can be changed like the rest.
+        self.base_experience = dict(BASE_EXPERIENCE)
         #: Paths that were asked for, in order.
         self.asked: list[str] = []
         self._server = _Server(("127.0.0.1", port), self)
@@ -53,8 +55,8 @@ class WebApi:
         """Status and body for a path."""
         self.asked.append(path)
         match [unquote(part) for part in path.split("/") if part]:
-            case ["api", "v2", "pokemon", name] if name in BASE_EXPERIENCE:
-                return 200, {"name": name, "base_experience": BASE_EXPERIENCE[name]}
+            case ["api", "v2", "pokemon", name] if name in self.base_experience:
+                return 200, {"name": name, "base_experience": self.base_experience[name]}
             case ["healthz", stage]:
                 rate = self.error_rates.get(stage, 0.0)
                 return 200, {"stage": stage, "status": "ok" if rate < 0.05 else "failing", "errorRate": rate}

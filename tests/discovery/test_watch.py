@@ -356,6 +356,20 @@ async def test_repeated_failures_lengthen_the_pause(
     assert all(600 <= pause <= 660 for pause in seconds[7:])
 
 
+@pytest.mark.parametrize(("status", "retry_after", "asked"), [(500, "", True), (503, "60", False), (429, "", False)])
+async def test_who_asks_for_a_look_is_told_the_truth_of_now_unless_the_host_wants_to_be_left_alone(
+    watcher: Watcher, image: dict[str, Any], registry: Registry, status: int, retry_after: str, asked: bool
+) -> None:
+    registry.fault = Fault(status=status, retry_after=retry_after)
+    await look(watcher, request(image))
+    registry.fault = None
+
+    report = await look(watcher, request(image, token="now"))
+
+    assert (report.error == "") == asked
+    assert ("left alone" in report.error) != asked
+
+
 async def test_unreachable_git_host_is_an_error_that_names_it(
     watcher: Watcher, clock: Clock, git: dict[str, Any], git_server: GitServer
 ) -> None:

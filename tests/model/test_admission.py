@@ -160,7 +160,6 @@ def test_what_a_stage_requests(requests: list[Json], problems: list[str]) -> Non
         ({"direct": True, "stages": ["up"]}, "MatchUpstream needs an upstream Stage, and no direct"),
         ({"stages": ["up", "top"]}, "MatchUpstream needs exactly one upstream Stage, not 2"),
         ({"direct": True}, "MatchUpstream needs exactly one upstream Stage, not 0"),
-        ({"stages": ["up"]}, "following the upstream Stage is not supported yet; only NewestFreight is"),
     ],
 )
 def test_matching_the_upstream_stage(sources: dict[str, Json], problem: str) -> None:
@@ -544,20 +543,6 @@ def test_secrets_and_config_maps_stay_with_the_worker(kind: type[Resource]) -> N
     ("unsupported", "problem"),
     [
         (stage(targets={"selectors": [{}]}), "spec.targets: targets"),
-        *(
-            (
-                resource("ProjectConfig", "shop", spec={"promotionPolicies": [{"stageSelector": selector}]}),
-                "spec.promotionPolicies[0]: selecting Stages by pattern or label",
-            )
-            for selector in (
-                {"name": "glob:uat-*"},
-                {"name": "regex:uat"},
-                {"matchLabels": {"a": "b"}},
-                {"name": "uat", "matchLabels": {"a": "b"}},
-                {"matchExpressions": [{"key": "a", "operator": "Exists"}]},
-                {},
-            )
-        ),
         (
             resource(
                 "ProjectConfig",
@@ -575,12 +560,8 @@ def test_secrets_and_config_maps_stay_with_the_worker(kind: type[Resource]) -> N
             "spec.webhookReceivers: webhook receivers",
         ),
         (
-            resource("ProjectConfig", "shop", spec={"promotionWindows": [{"name": "a", "kind": "Deny"}]}),
-            "spec.promotionWindows: promotion windows",
-        ),
-        (
             resource("ClusterConfig", "cluster", "", spec={"gitClient": {"name": "a", "email": "b"}}),
-            "spec: settings in a ClusterConfig",
+            "spec.gitClient: an author of commits for all Projects",
         ),
         (template(provider={"prometheus": {"query": "up"}}), f"{METRIC}.provider.prometheus: the provider prometheus"),
         (template(provider={"newRelic": {}}), f"{METRIC}.provider.newRelic: the provider newRelic"),

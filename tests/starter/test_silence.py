@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from model.freight_status import FreightRecord
 from model.project_state import ProjectState
+from model.references import FreightOrigin, FreightReference
 from starter import calls
 from starter.client import Towpath
 from starter.errors import NotFound, WorkerSilent
@@ -47,7 +49,11 @@ def test_a_promotion_that_nobody_answered_is_withdrawn(
 
     async def asked() -> None:
         towpath = Towpath(await house.client(), "subject:tester", "nobody-works-here")
-        record = type("Record", (), {"name": "f" * 40, "alias": "frozen-fox"})
+        record = FreightRecord(
+            reference=FreightReference(name="f" * 40, origin=FreightOrigin(name="web")),
+            alias="frozen-fox",
+            discovered_at=datetime.now(UTC),
+        )
 
         async def found(*_: object) -> object:
             return record

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -15,18 +14,7 @@ from model.names import stage_id, warehouse_id
 from model.references import Health, HealthCheckStep, HealthState
 from model.steps import ERRORED, FAILED, StepKind, StepRequest, StepResult, StepStatus
 from model.warehouses import ApproveRequest, Outcome, RetireRequest
-from tests.workflows.house import House, Silent, house, policies, project, stage, warehouse
-
-
-class Gate:
-    """A step that waits until the test opens it."""
-
-    def __init__(self) -> None:
-        self.open = asyncio.Event()
-
-    async def __call__(self, request: StepRequest) -> dict[str, Any]:
-        await self.open.wait()
-        return {}
+from tests.workflows.house import Gate, House, Silent, house, policies, project, stage, warehouse
 
 
 async def _holds(h: House, name: str, freight: str) -> bool:

@@ -1,0 +1,1 @@
+"""Measures how fast Towpath is, beside what it is measured against: `make bench`."""
