@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from bench.figures import Figure
 from model.freight_status import FreightRecord, VerifiedIn
 from model.references import FreightOrigin, FreightReference, GitCommit, Image
 from model.resources.stage import FreightRequest
@@ -79,8 +79,12 @@ def _milliseconds(work: Callable[[], object]) -> float:
     return round(best * 1000, 1)
 
 
-def run() -> dict[str, object]:
-    """Bytes of the state as JSON and as Temporal stores it; milliseconds of each thing a change of Freight costs."""
+async def measure(*, quick: bool) -> list[Figure]:
+    """Size of the state, as JSON and as Temporal stores it, and what a change of Freight costs.
+
+    `quick` makes no difference: it is quick.
+    """
+    del quick
     state = _state()
     converter = data_converter()
 
@@ -91,24 +95,21 @@ def run() -> dict[str, object]:
     (payload,) = converter.payload_converter.to_payloads([state])
 
     assert converter.payload_codec is not None
-    (encoded,) = asyncio.run(converter.payload_codec.encode([payload]))
+    (encoded,) = await converter.payload_codec.encode([payload])
     stored = encoded.ByteSize()
 
     def restored() -> None:
         WarehouseState.model_validate_json(payload.data)
 
-    return {
-        "pieces of Freight": PIECES,
-        "state as JSON, bytes": len(payload.data),
-        "state as Temporal stores it, bytes": stored,
-        "share of Temporal's payload limit": round(stored / LIMIT, 2),
-        f"what {STAGES} Stages are told, milliseconds": _milliseconds(told),
-        "what may be forgotten, milliseconds": _milliseconds(
-            lambda: collectable(state.freight, [], NOW, retained=20, min_age=timedelta(hours=336))
-        ),
-        "forgotten by the default rule": len(
-            collectable(state.freight, [], NOW, retained=20, min_age=timedelta(hours=336))
-        ),
-        "state written, milliseconds": _milliseconds(lambda: converter.payload_converter.to_payloads([state])),
-        "state read, milliseconds": _milliseconds(restored),
-    }
+    def forgotten() -> list[str]:
+        return collectable(state.freight, [], NOW, retained=20, min_age=timedelta(hours=336))
+
+    return [
+        Figure("state as JSON", len(payload.data) / 1e6, "MB", f"{PIECES} pieces of Freight, {STAGES} Stages"),
+        Figure("state as Temporal stores it", stored / 1e6, "MB", "compressed"),
+        Figure("share of Temporal's limit of a payload", stored / LIMIT, "×", reach=0.5),
+        Figure("what the Stages are told", _milliseconds(told), "ms", "worked out for all of them"),
+        Figure("what may be forgotten", _milliseconds(forgotten), "ms", f"{len(forgotten())} by the default rule"),
+        Figure("state written", _milliseconds(lambda: converter.payload_converter.to_payloads([state])), "ms"),
+        Figure("state read", _milliseconds(restored), "ms"),
+    ]
