@@ -19,6 +19,10 @@ class TooLargeDownload(Exception):
     """There is more than the limit."""
 
 
+#: Bytes read from a file at a time.
+_CHUNK = 256 * 1024
+
+
 @dataclass(frozen=True)
 class Saved:
     """What was written."""
@@ -49,3 +53,16 @@ async def save(chunks: AsyncIterator[bytes], path: Path, *, limit: int = MAX_DOW
             os.unlink(name)
         raise
     return Saved(digest.hexdigest(), size)
+
+
+async def chunks_of(path: Path) -> AsyncIterator[bytes]:
+    """A file in pieces, to be sent."""
+    with await asyncio.to_thread(path.open, "rb") as file:
+        while chunk := await asyncio.to_thread(file.read, _CHUNK):
+            yield chunk
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

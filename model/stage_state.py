@@ -26,6 +26,8 @@ class QueueEntry(Message):
     #: What it means for auto-promotion; None: nothing.
     intent: HoldIntent | None = None
     override_window: str = ""
+    #: It goes back by itself to what was verified before.
+    rollback: bool = False
 
 
 class RunningPromotion(Message):
@@ -79,6 +81,10 @@ class StageState(Message):
 
     #: Origins whose auto-promotion rests, by `Warehouse/name`.
     holds: dict[str, AutoPromotionHold] = Field(default_factory=dict)
+    #: Name of the Promotion or verification whose failure was last answered by a rollback.
+    rolled_back: str = ""
+    #: What is still to be rolled back after the Promotion that is under way, in order of origin.
+    rolling_back: list[FreightReference] = Field(default_factory=list)
     #: Freezes of this Stage alone, oldest first; the last may be in force.
     freezes: list[Freeze] = Field(default_factory=list)
 

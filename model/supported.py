@@ -16,10 +16,6 @@ def _given(value: Json) -> bool:
     return bool(value)
 
 
-def _present(_: Json) -> bool:
-    return True
-
-
 def _other_than(*supported: str) -> Callable[[Json], bool]:
     return lambda value: value not in supported
 
@@ -45,7 +41,6 @@ _PAID = "a paid feature of Kargo and are not supported yet"
 
 ROWS: tuple[Row, ...] = (
     Row("Project", "spec.promotionPolicies", "promotion policies belong in the ProjectConfig of the same name"),
-    Row("ProjectConfig", "spec.promotionPolicies[*].autoRollback", f"automatic rollbacks are {_PAID}"),
     Row("ProjectConfig", "spec.webhookReceivers", "webhook receivers are not supported yet; Warehouses are polled"),
     Row("ProjectConfig", "spec.freightLinks", "links are not supported yet"),
     Row("ProjectConfig", "spec.stageLinks", "links are not supported yet"),
@@ -68,27 +63,6 @@ ROWS: tuple[Row, ...] = (
         row
         for kind in ("AnalysisTemplate", "ClusterAnalysisTemplate")
         for row in (
-            *(
-                Row(
-                    kind,
-                    f"spec.metrics[*].provider.{provider}",
-                    f"the provider {provider} is not supported yet; only web is",
-                    _present,
-                )
-                for provider in (
-                    "prometheus",
-                    "kayenta",
-                    "datadog",
-                    "wavefront",
-                    "newRelic",
-                    "job",
-                    "cloudWatch",
-                    "graphite",
-                    "influxdb",
-                    "skywalking",
-                    "plugin",
-                )
-            ),
             Row(
                 kind,
                 "spec.metrics[*].provider.web.authentication.sigv4",

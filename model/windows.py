@@ -218,10 +218,15 @@ def _checked(rule: str, start: datetime, zone: tzinfo) -> str:
         until, _ = _moment(parts["UNTIL"], "rrule: UNTIL")
         local = until.replace(tzinfo=UTC).astimezone(zone)
         rule = rule.replace(parts["UNTIL"], local.strftime("%Y%m%dT%H%M%S"))
+    if parts.get("FREQ") == "HOURLY" and set(parts) & {"BYMONTH", "BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYSETPOS"}:
+        raise BadWindow("rrule: HOURLY goes with BYDAY and BYHOUR only; say DAILY with BYHOUR for the rest")
     try:
-        rrulestr(f"RRULE:{rule}", dtstart=start)
+        first = next(iter(rrulestr(f"RRULE:{rule}", dtstart=start)), None)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise BadWindow(f"rrule: {rule!r} is not a recurrence rule of RFC 5545: {error}") from error
+    if first is None:
+        # Looking for an occurrence of such a rule takes seconds: it must not get as far as a workflow.
+        raise BadWindow("rrule: never comes true")
     return rule
 
 

@@ -16,7 +16,7 @@ from model.project_rules import digest
 from model.project_state import ClusterState, ProjectState
 from model.projects import Action, ApplyRequest, ApplyResult, ProjectView, StageEntry, WarehouseEntry
 from model.resources import ClusterPromotionTask, ConfigMap, PromotionTask, Secret, Stage
-from model.steps import CheckStepsReport, CheckStepsRequest, StepUse
+from model.steps import CheckStepsReport, CheckStepsRequest, DescribeStepsRequest, StepDescriptions, StepUse
 from starter.calls import UPDATE_TIMEOUT, Calls, Start
 from starter.deleting import Reference
 from starter.errors import InvalidManifests, NotFound, TowpathError
@@ -198,6 +198,12 @@ async def _send(calls: Calls, owner: str, request: ApplyRequest) -> ApplyResult:
         summary=f"Project {owner}",
     )
     return await calls.update_with_start(target, start, "apply", ApplyResult, request, timeout=timeout)
+
+
+async def describe_steps(calls: Calls, name: str = "") -> StepDescriptions:
+    """What the workers' steps are: all of them, or one with its schemas."""
+    request = DescribeStepsRequest(name=name)
+    return await calls.update_with_start(CLUSTER, _cluster_start(), "describe_steps", StepDescriptions, request)
 
 
 def _cluster_start() -> Start:

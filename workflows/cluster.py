@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from model.project_rules import cluster_windows
     from model.project_state import ClusterState
     from model.projects import Action, AppliedResource, ApplyRequest, ApplyResult, ClusterSnapshot, DeleteRequest
-    from model.steps import CheckStepsReport, CheckStepsRequest
+    from model.steps import CheckStepsReport, CheckStepsRequest, DescribeStepsRequest, StepDescriptions
     from model.warehouses import Outcome
     from workflows.tempo import history_is_long
 
@@ -108,6 +108,22 @@ class Cluster:
         except FailureError as error:
             raise ApplicationError(f"the steps could not be checked: {error.cause or error}") from error
         return report
+
+    @workflow.update
+    async def describe_steps(self, message: DescribeStepsRequest) -> StepDescriptions:
+        """Have a worker say which steps it knows, or describe one of them."""
+        try:
+            found: StepDescriptions = await workflow.execute_activity(
+                "describe-steps",
+                message,
+                result_type=StepDescriptions,
+                start_to_close_timeout=timedelta(seconds=30),
+                retry_policy=RetryPolicy(maximum_attempts=3),
+                summary=message.name or "all",
+            )
+        except FailureError as error:
+            raise ApplicationError(f"the steps could not be described: {error.cause or error}") from error
+        return found
 
     @workflow.signal
     def register(self, project: str) -> None:

@@ -27,6 +27,7 @@ with workflow.unsafe.imports_passed_through():
         Accepted,
         Enqueue,
         Expired,
+        HoldIntent,
         Proceed,
         PromotionFinished,
         PromotionPhase,
@@ -44,6 +45,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from model.resources.promotion_task import ClusterPromotionTask, PromotionTask
     from model.resources.stage import Stage as StageManifest
+    from model.rollbacks import rollback as due_rollback
     from model.stage_rules import (
         SETTLING,
         collection_for,
@@ -53,6 +55,7 @@ with workflow.unsafe.imports_passed_through():
         next_change_of_windows,
         next_in_queue,
         passing_through,
+        restrained,
         stage_health,
         to_promote,
         verified_now,
@@ -315,6 +318,7 @@ class Stage:
             await self._start_verification()
             self._mark_verified()
             await self._start_next()
+            await self._roll_back()
             await self._auto_promote()
         await self._report()
         self._look_after_turn()
@@ -333,7 +337,7 @@ class Stage:
             if await self._known(request):
                 continue
             try:
-                plan = self._plan()
+                plan = None if request.rerun and not self.stage.control_flow else self._plan()
             except PlanRefused as refusal:
                 await self._refuse(request, str(refusal))
                 continue
@@ -353,7 +357,7 @@ class Stage:
             assert record is not None
             await self._accept(request, record.reference, record.alias, plan)
 
-    async def _accept_candidate(self, request: Enqueue, plan: PromotionPlan) -> None:
+    async def _accept_candidate(self, request: Enqueue, plan: PromotionPlan | None) -> None:
         """Accept a request for whatever is the candidate of an origin now."""
         assert self.stage is not None
         record = candidates(self.stage, self.state, workflow.now()).get(f"Warehouse/{request.warehouse}")
@@ -398,7 +402,9 @@ class Stage:
         )
         return not answered and workflow.now() < asked + ANSWER
 
-    async def _accept(self, request: Enqueue, freight: FreightReference, alias: str, plan: PromotionPlan) -> None:
+    async def _accept(
+        self, request: Enqueue, freight: FreightReference, alias: str, plan: PromotionPlan | None
+    ) -> None:
         assert self.stage is not None
         entry = QueueEntry(
             name=request.name,
@@ -478,7 +484,11 @@ class Stage:
         assert self.state.promoting is not None
         entry, collection = self.state.promoting.entry, self.state.promoting.collection
         self._release()
-        self.state.last_promotion = message.model_copy(update={"freight": entry.freight, "collection": collection})
+        self.state.last_promotion = message.model_copy(
+            update={"freight": entry.freight, "collection": collection, "rollback": entry.rollback}
+        )
+        if not entry.rollback or message.phase is not PromotionPhase.SUCCEEDED:
+            self.state.rolling_back = []
         self.state.settled = [*self.state.settled, entry.name][-SETTLED:]
         phase = message.phase or PromotionPhase.ERRORED
         apply_intent(self.state, entry, phase)
@@ -508,74 +518,97 @@ class Stage:
             if record is None:
                 return
             tried.add(record.name)
-            try:
-                plan = self._plan()
-            except PlanRefused as refusal:
-                workflow.logger.warning("stage %s can't promote by itself: %s", self.state.name, refusal)
-                return
-            name = run_name(self.state.name, new_ulid(workflow.now(), workflow.random()), record.name)
-            entry = QueueEntry(
-                name=name,
-                workflow_id=promotion_id(self.state.project, name),
-                run_id="",
-                freight=record.reference,
-                freight_alias=record.alias,
-                actor="controller:towpath",
-                created_at=workflow.now(),
-            )
-            may_start = not self.state.queue and self._waiting(entry) == ""
-            granted = None
-            if may_start:
-                self._take_turn(entry)
-                granted = Proceed(context=self._context(entry), plan=plan)
-            request = PromotionRequest(
-                project=self.state.project,
-                stage=self.state.name,
-                name=name,
-                freight=record.name,
-                actor=entry.actor,
-                granted=granted,
-            )
-            phase = PromotionPhase.RUNNING if granted else PromotionPhase.PENDING
-            values = {
-                PROJECT: self.state.project,
-                STAGE: self.state.name,
-                WAREHOUSE: record.reference.origin.name,
-                FREIGHT: record.name,
-                PHASE: phase.value,
-            }
-            try:
-                handle = await workflow.start_child_workflow(
-                    "Promotion",
-                    request,
-                    id=entry.workflow_id,
-                    parent_close_policy=ParentClosePolicy.ABANDON,
-                    search_attributes=attributes(values),
-                    memo={SUMMARY: {"freightAlias": record.alias, "actor": entry.actor}},
-                    static_summary=f"promote {record.alias or record.name[:7]} to {self.state.name}",
-                    static_details=f"Auto-promotion by `{workflow.info().workflow_id}`",
-                )
-            except FailureError as error:
-                workflow.logger.error("promotion %s could not be started: %s", name, error)
-                if granted:
-                    self._release()
+            await self._promote_by_itself(record)
+
+    async def _roll_back(self) -> None:
+        """Go back to what was verified last, where the policy says so: one origin after the other."""
+        assert self.stage is not None
+        now = workflow.now()
+        if self.state.retired or restrained(self.state, now) is not None:
+            return
+        due = due_rollback(self.state, now)
+        if due is not None:
+            self.state.rolled_back, self.state.rolling_back = due.cause, due.pieces
+        while self.state.rolling_back and not self.state.queue and not self._waiting():
+            piece = self.state.rolling_back.pop(0)
+            record = find_freight(self.state, piece.name)
+            if record is None or not freight_availability(self.stage, self.state, record, now).available:
+                workflow.logger.warning("freight %s, verified here before, is no longer available", piece.name)
                 continue
-            run_id = handle.first_execution_run_id or ""
-            promoting = self.state.promoting
-            if granted and promoting is not None and promoting.entry.name == name and self.state.turn is not None:
-                promoting.entry.run_id = self.state.turn.run_id = run_id
-            elif not granted:
-                # Until its own `enqueue` arrives it counts as asking, so that it isn't started twice.
-                self.enqueue(
-                    Enqueue(
-                        name=name,
-                        workflow_id=entry.workflow_id,
-                        run_id=run_id,
-                        freight=record.name,
-                        actor=entry.actor,
-                        created_at=entry.created_at,
-                    )
+            await self._promote_by_itself(record, rollback=True)
+
+    async def _promote_by_itself(self, record: FreightRecord, *, rollback: bool = False) -> None:
+        """Start a Promotion of this Stage's own. A rollback holds its origin, or it would be undone at once."""
+        try:
+            plan = self._plan()
+        except PlanRefused as refusal:
+            workflow.logger.warning("stage %s can't promote by itself: %s", self.state.name, refusal)
+            return
+        name = run_name(self.state.name, new_ulid(workflow.now(), workflow.random()), record.name)
+        entry = QueueEntry(
+            name=name,
+            workflow_id=promotion_id(self.state.project, name),
+            run_id="",
+            freight=record.reference,
+            freight_alias=record.alias,
+            actor="controller:towpath",
+            created_at=workflow.now(),
+            intent=HoldIntent.HOLD if rollback and self.state.bundle.auto_promotion else None,
+            rollback=rollback,
+        )
+        may_start = not self.state.queue and self._waiting(entry) == ""
+        granted = None
+        if may_start:
+            self._take_turn(entry)
+            granted = Proceed(context=self._context(entry), plan=plan)
+        request = PromotionRequest(
+            project=self.state.project,
+            stage=self.state.name,
+            name=name,
+            freight=record.name,
+            actor=entry.actor,
+            granted=granted,
+        )
+        phase = PromotionPhase.RUNNING if granted else PromotionPhase.PENDING
+        values = {
+            PROJECT: self.state.project,
+            STAGE: self.state.name,
+            WAREHOUSE: record.reference.origin.name,
+            FREIGHT: record.name,
+            PHASE: phase.value,
+        }
+        try:
+            handle = await workflow.start_child_workflow(
+                "Promotion",
+                request,
+                id=entry.workflow_id,
+                parent_close_policy=ParentClosePolicy.ABANDON,
+                search_attributes=attributes(values),
+                memo={SUMMARY: {"freightAlias": record.alias, "actor": entry.actor}},
+                static_summary=f"promote {record.alias or record.name[:7]} to {self.state.name}",
+                static_details=f"{'Rollback' if rollback else 'Auto-promotion'} by `{workflow.info().workflow_id}`",
+            )
+        except FailureError as error:
+            workflow.logger.error("promotion %s could not be started: %s", name, error)
+            if granted:
+                self._release()
+            return
+        run_id = handle.first_execution_run_id or ""
+        promoting = self.state.promoting
+        if granted and promoting is not None and promoting.entry.name == name and self.state.turn is not None:
+            promoting.entry.run_id = self.state.turn.run_id = run_id
+        elif not granted:
+            # Until its own `enqueue` arrives it counts as asking, so that it isn't started twice.
+            self.enqueue(
+                Enqueue(
+                    name=name,
+                    workflow_id=entry.workflow_id,
+                    run_id=run_id,
+                    freight=record.name,
+                    actor=entry.actor,
+                    created_at=entry.created_at,
                 )
+            )
 
     def _plan(self) -> PromotionPlan:
         assert self.stage is not None
@@ -596,6 +629,7 @@ class Stage:
             freight=entry.freight,
             freight_alias=entry.freight_alias,
             collection=self.state.promoting.collection,
+            rollback=entry.rollback,
             origins=self._origins(),
             shard=self.stage.spec.shard if self.stage else "",
         )

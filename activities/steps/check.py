@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +16,14 @@ from activities.steps.registry import STEPS, Step
 from expressions.errors import ExpressionError
 from expressions.templates import check_template
 from model.base import Json
-from model.steps import CheckStepsReport, CheckStepsRequest, StepProblem
+from model.steps import (
+    CheckStepsReport,
+    CheckStepsRequest,
+    DescribeStepsRequest,
+    StepDescription,
+    StepDescriptions,
+    StepProblem,
+)
 
 #: Kargo's steps, so that one that is missing here is told from one that is misspelt.
 KARGO_STEPS = frozenset(
@@ -158,6 +166,24 @@ async def check_steps(request: CheckStepsRequest) -> CheckStepsReport:
             for problem in problems_of(step, config, templates=True)
         )
     return report
+
+
+@activity.defn(name="describe-steps")
+async def describe_steps(request: DescribeStepsRequest) -> StepDescriptions:
+    """What this worker's steps are: all by name and purpose, or one with its schemas."""
+    if request.name and request.name not in STEPS:
+        return StepDescriptions(message=unknown_step(request.name))
+    names = [request.name] if request.name else sorted(STEPS)
+    return StepDescriptions(steps=[_described(STEPS[name], whole=bool(request.name)) for name in names])
+
+
+def _described(step: Step, *, whole: bool) -> StepDescription:
+    text = inspect.getdoc(step.run) or ""
+    described = StepDescription(kind=step.kind, description=text if whole else text.partition("\n\n")[0])
+    if whole:
+        described.config_schema = step.config.model_json_schema(by_alias=True)
+        described.output_schema = step.output.model_json_schema(by_alias=True) if step.output else None
+    return described
 
 
 def unknown_step(name: str) -> str:
