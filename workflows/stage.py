@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from model.freight_status import FreightRecord
     from model.health import HealthRequest
     from model.holds import apply_intent, intent_of, tidy
-    from model.names import new_ulid, project_id, promotion_id, run_name, verification_id, warehouse_id
+    from model.names import new_ulid, project_id, promotion_id, run_name, task_queue, verification_id, warehouse_id
     from model.plan import PlanRefused, make_plan
     from model.projects import Retired
     from model.promotions import (
@@ -631,7 +631,13 @@ class Stage:
             collection=self.state.promoting.collection,
             rollback=entry.rollback,
             origins=self._origins(),
+            shard=self.stage.spec.shard if self.stage else "",
         )
+
+    def _shard_queue(self) -> str | None:
+        """Where the Stage's own workers listen; None: where its workflow does."""
+        shard = self.stage.spec.shard if self.stage else ""
+        return task_queue(shard) if shard else None
 
     def _origins(self) -> list[RequestedOrigin]:
         assert self.stage is not None
@@ -718,7 +724,8 @@ class Stage:
         try:
             health = await workflow.execute_activity(
                 "watch-health",
-                HealthRequest(
+                task_queue=self._shard_queue(),
+                arg=HealthRequest(
                     project=self.state.project,
                     stage=self.state.name,
                     checks=last.health_checks,
@@ -772,6 +779,7 @@ class Stage:
             name=name,
             templates=templates,
             missing_templates=missing,
+            shard=self.stage.spec.shard,
             args=verification.args,
             labels=metadata.labels if metadata else {},
             annotations=metadata.annotations if metadata else {},
