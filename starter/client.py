@@ -528,7 +528,7 @@ class Towpath:
         except RerunRefused as error:
             raise Refused(str(error)) from error
         freight = await self.find_freight(project, record.freight)
-        name = self._run_name(record.stage, record.freight)
+        name = self._run_name(record.stage, freight.name)
         start = Start(
             workflow="Promotion",
             arg=PromotionRequest(
@@ -541,7 +541,7 @@ class Towpath:
                 rerun=rerun,
             ),
             search_attributes=self._attributes(project, record.stage, freight),
-            memo={SUMMARY: {"actor": self.actor}},
+            memo={SUMMARY: {"freightAlias": freight.alias, "actor": self.actor}},
             summary=f"{promotion} again",
             details=f"repeats Promotion {promotion}, asked for by {self.actor or 'nobody in particular'}",
         )

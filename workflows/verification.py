@@ -142,11 +142,13 @@ class Verification:
         """Until the run is over or aborted, and the Stage told. None: the history is too long to go on here."""
         analysis = asyncio.create_task(self._analyse())
         await workflow.wait_condition(lambda: analysis.done() or self._over or self._state.aborted)
+        # Whatever comes of what still ends, an abort stays one.
+        over = self._over
         analysis.cancel()
         outcome = (await asyncio.gather(analysis, return_exceptions=True))[0]
         if isinstance(outcome, BaseException) and not is_cancelled_exception(outcome):
             raise outcome
-        return await self._finish() if self._over or self._state.aborted else None
+        return await self._finish(aborted=not over) if over or self._state.aborted else None
 
     async def _analyse(self) -> None:
         self._show()
@@ -302,10 +304,8 @@ class Verification:
         if not result.measurements:
             self._status.metric_results.remove(result)
 
-    async def _finish(self) -> VerificationFinished:
+    async def _finish(self, aborted: bool) -> VerificationFinished:
         status = self._status
-        # Whatever comes of what is ended here, an abort stays one.
-        aborted = not self._over
         await self._end_in_flight()
         if aborted:
             assess_run(status, self._prepared.schedules, terminate=True, now=workflow.now())

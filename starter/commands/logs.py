@@ -157,6 +157,11 @@ def verification_log(run: Resource) -> list[str]:
             if at(measurement, "message"):
                 line += f"  {' '.join(at(measurement, 'message').split())}"
             lines.append(line)
+            metadata = measurement.get("metadata") or {}
+            if metadata.get("job-name"):
+                lines.append(f"    job {metadata.get('job-namespace', '')}/{metadata['job-name']}")
+            if metadata.get("logs"):
+                lines += _indented("    ", metadata["logs"].rstrip())
     return lines
 
 

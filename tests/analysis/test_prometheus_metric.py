@@ -1,10 +1,9 @@
-"""The `prometheus` provider against a server that speaks its HTTP API, and against the real one where it is installed."""
+"""The `prometheus` provider against a server that speaks its HTTP API, and the real one where it is installed."""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
-import subprocess
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -155,7 +154,8 @@ async def test_real_prometheus_answers(outside: Outside, tmp_path: Path) -> None
         f"--storage.tsdb.path={tmp_path / 'tsdb'}",
         f"--web.listen-address=127.0.0.1:{port}",
     )
-    process = subprocess.Popen(["prometheus", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    silent = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec("prometheus", *arguments, stdout=silent, stderr=silent)
     try:
         address = f"http://127.0.0.1:{port}"
         async with asyncio.timeout(60), httpx.AsyncClient(trust_env=False) as client:
@@ -178,4 +178,4 @@ async def test_real_prometheus_answers(outside: Outside, tmp_path: Path) -> None
         assert wrong.message.startswith("bad_data: ")
     finally:
         process.terminate()
-        process.wait(30)
+        await asyncio.wait_for(process.wait(), 30)

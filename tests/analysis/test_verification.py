@@ -264,6 +264,7 @@ async def test_run_that_can_not_be_prepared_ends_in_error(
         ({"interval": "{{args.y}}"}, {}, "Unable to resolve metric arguments: failed to resolve {{args.y}}"),
         ({"provider": {"web": {"url": "http://x", "uri": "y"}}}, {}, "web: uri: Extra inputs"),
         ({"provider": {"oracle": {}}}, {}, "metric provider 'oracle' is not supported"),
+        ({"successCondition": "result <"}, {}, "metric 'm': could not read successCondition \"result <\""),
         ({}, {"dryRun": [{"metricName": "*"}]}, "dryRun[0]: '*' is not a regular expression"),
     ],
 )
@@ -444,3 +445,21 @@ async def test_run_survives_its_worker(dev_client: Client, server: MetricServer,
         run = await handle.query(Verification.describe)
     assert finished.phase is Phase.SUCCESSFUL
     assert run["status"]["metricResults"][0]["count"] == 3
+
+
+@pytest.mark.parametrize("first", ["signal", "cancel"])
+async def test_abort_and_cancellation_together_are_told_once(
+    dev_client: Client, server: MetricServer, tmp_path: Path, first: str
+) -> None:
+    # On the real server: both may come within one workflow task.
+    bench = Bench(SimpleNamespace(client=dev_client), outside_in(tmp_path / "both"))
+    server.answer("/", {"n": 1})
+    stage_id = f"stage/demo/both-{first}"
+    async with bench.worker():
+        stage = await dev_client.start_workflow(StageDouble.run, id=stage_id, task_queue=QUEUE)
+        handle = await bench.start(request_of(metric(server, interval="1h"), stage_workflow=stage_id))
+        await until(lambda: len(server.asked) == 1)
+        for deed in ("signal", "cancel") if first == "signal" else ("cancel", "signal"):
+            await (handle.cancel() if deed == "cancel" else handle.signal(Verification.abort, "alice"))
+        told = await asyncio.wait_for(stage.result(), 30)
+    assert told.phase is Phase.ABORTED

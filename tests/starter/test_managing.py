@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.exceptions import ApplicationError
 
+from model.steps import StepRequest
 from tests.starter.house import Rooms, in_project, manifests
 from tests.workflows.house import project, stage, warehouse
 
@@ -240,3 +242,28 @@ def test_a_freeze_is_shown_and_thawed_and_an_explanation_is_in_sentences(house: 
     result = house.run("explain", "stage", "prod", "-p", name, "--freight-alias", freight.alias)
     assert "is not available: not verified in Stage dev" in result.stdout
     assert house.run("freeze", "--all", "--stage", "dev", "--reason", "r").exit_code == 2
+
+
+def test_a_failed_promotion_is_repeated_from_its_failed_step(house: Rooms) -> None:
+    name = applied(house, stage("dev", steps=[{"uses": "work"}, {"uses": "work"}]))
+    freight = house.wait(house.house.discover("1.0.0"))
+
+    def no(request: StepRequest) -> dict[str, Any]:
+        if request.step.alias == "step-2":
+            raise ApplicationError("no", type="Failed", non_retryable=True)
+        return {}
+
+    house.house.plays["work"] = no
+    try:
+        failed = house.run("promote", "-p", name, "--stage", "dev", "--freight", freight.name, "--wait", "-o", "name")
+        promotion = failed.stdout.strip().rpartition("/")[2]
+        assert failed.exit_code == 1
+    finally:
+        house.house.plays.pop("work")
+    again = house.run("promote", "-p", name, "--rerun", promotion, "--from-failed-step", "--wait", "-o", "json")
+    assert again.exit_code == 0, again.output
+    shown = json.loads(again.stdout)
+    assert shown["spec"]["freight"] == freight.name
+    assert [alias for run, alias in house.house.ran if run == shown["metadata"]["name"]] == ["step-2"]
+    assert house.run("promote", "-p", name, "--rerun", promotion, "--stage", "dev").exit_code == 2
+    assert house.run("promote", "-p", name, "--stage", "dev", "--from-failed-step").exit_code == 2
