@@ -14,9 +14,9 @@ from pathlib import Path
 from pathspec import GitIgnoreSpec
 from pydantic import Field, field_validator, model_validator
 
-from activities.globs import BadPattern, glob
 from activities.steps.registry import StepConfig, StepContext, StepErrored, StepFailed, step
 from activities.workspace import caged
+from model.globs import BadPattern, glob
 from model.steps import Effect
 
 #: How many files one step may copy or look through.

@@ -1,14 +1,15 @@
-"""Rules about a ProjectConfig (Kargo: pkg/webhook/kubernetes/projectconfig/webhook.go)."""
+"""Rules about a ProjectConfig and the ClusterConfig (Kargo: pkg/webhook/kubernetes/{projectconfig,clusterconfig})."""
 
 from __future__ import annotations
 
 from model.admission.names import is_name
 from model.findings import Findings, Path, error
-from model.resources import ProjectConfig
+from model.receivers import check_receivers
+from model.resources import ClusterConfig, ProjectConfig
 
 
 def check_project_config(config: ProjectConfig) -> Findings:
-    """Its promotion policies: each Stage is named exactly at most once."""
+    """Its receivers of webhooks, and its promotion policies: each Stage is named exactly at most once."""
     first: dict[str, int] = {}
     for place, policy in enumerate(config.spec.promotion_policies):
         stage = policy.exact_stage
@@ -20,3 +21,9 @@ def check_project_config(config: ProjectConfig) -> Findings:
         if stage in first:
             yield error(here, f"promotionPolicies[{first[stage]}] is for the Stage {stage} already")
         first.setdefault(stage, place)
+    yield from check_receivers(config.spec.webhook_receivers)
+
+
+def check_cluster_config(config: ClusterConfig) -> Findings:
+    """Its receivers of webhooks."""
+    return check_receivers(config.spec.webhook_receivers)

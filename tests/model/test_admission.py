@@ -580,20 +580,12 @@ def test_secrets_and_config_maps_stay_with_the_worker(kind: type[Resource]) -> N
             "spec.promotionPolicies[0].autoRollback: automatic rollbacks",
         ),
         (
-            resource(
-                "ProjectConfig",
-                "shop",
-                spec={"webhookReceivers": [{"name": "a", "github": {"secretRef": {"name": "s"}}}]},
-            ),
-            "spec.webhookReceivers: webhook receivers",
-        ),
-        (
             resource("ProjectConfig", "shop", spec={"promotionWindows": [{"name": "a", "kind": "Deny"}]}),
             "spec.promotionWindows: promotion windows",
         ),
         (
             resource("ClusterConfig", "cluster", "", spec={"gitClient": {"name": "a", "email": "b"}}),
-            "spec: settings in a ClusterConfig",
+            "spec.gitClient: the author of commits",
         ),
         (template(provider={"prometheus": {"query": "up"}}), f"{METRIC}.provider.prometheus: the provider prometheus"),
         (template(provider={"newRelic": {}}), f"{METRIC}.provider.newRelic: the provider newRelic"),

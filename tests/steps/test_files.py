@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 import activities.steps.files  # noqa: F401 (registers the steps)
-from activities.globs import BadPattern, glob
 from activities.steps.registry import STEPS, StepErrored, StepFailed
+from model.globs import BadPattern, glob
 from tests.steps.contexts import run_step, step_context
 
 

@@ -1,4 +1,4 @@
-"""Doublestar patterns, as steps take them: `*` within a name, `**` across directories, `?`, `[a-z]`, `{a,b}`."""
+"""Doublestar patterns: `*` within a name, `**` across directories, `?`, `[a-z]`, `{a,b}`."""
 
 from __future__ import annotations
 
