@@ -1,4 +1,4 @@
-"""How `towpath up`, `towpath worker` and `towpath web` act and end: with what went wrong in one line, and the process left at once."""
+"""How `towpath up`, `towpath worker` and `towpath web` act, and how they end: with what went wrong in one line."""
 
 from __future__ import annotations
 
