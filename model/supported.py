@@ -70,7 +70,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "ClusterConfig",
         "spec.gitClient",
-        "the author of commits is a setting of the worker: TOWPATH_GIT_AUTHOR_NAME, TOWPATH_GIT_AUTHOR_EMAIL",
+        "the author of commits is not supported yet here; set TOWPATH_GIT_AUTHOR_NAME and TOWPATH_GIT_AUTHOR_EMAIL",
     ),
     Row("ClusterConfig", "spec.freightLinks", "links are not supported yet"),
     Row("ClusterConfig", "spec.stageLinks", "links are not supported yet"),

@@ -62,11 +62,7 @@ async def serving(settings: WebSettings, towpath: Towpath, *, any_port: bool = F
     )
     task = asyncio.create_task(server.serve(sockets=[listening]))
     try:
-        await asyncio.to_thread(
-            write_web_record,
-            settings.data_directory,
-            WebRecord(webhooks=base_url(settings), credentials_directory=settings.credentials_directory),
-        )
+        await asyncio.to_thread(_leave_record, settings)
         logger.info("the web listens on %s", at)
         yield f"http://{at}"
     finally:
@@ -83,6 +79,15 @@ async def run_web(settings: WebSettings, towpath: Towpath, ready: Callable[[str]
     async with serving(settings, towpath) as url:
         ready(url)
         await stop.wait()
+
+
+def _leave_record(settings: WebSettings) -> None:
+    """So that the command line on this machine can show the receivers' URLs."""
+    record = WebRecord(webhooks=base_url(settings), credentials_directory=settings.credentials_directory)
+    try:
+        write_web_record(settings.data_directory, record)
+    except OSError as error:
+        logger.info("no record of the web is left in %s: %s", settings.data_directory, error.strerror)
 
 
 def _listen(host: str, port: int, *, any_port: bool) -> socket.socket:
