@@ -40,7 +40,7 @@ def build_app(
 
     app = Starlette(
         routes=[Route("/healthz", _healthy), *_receivers(webhooks, settings)],
-        exception_handlers={404: _absent, 405: _absent},
+        exception_handlers={404: _absent, 405: _absent, 500: _failed},
         lifespan=lifespan,
     )
     # A redirect would tell which paths are a slash short of one that is there.
@@ -58,6 +58,10 @@ def _receivers(webhooks: Webhooks, settings: WebSettings) -> Sequence[BaseRoute]
 
 async def _healthy(_: Request) -> Response:
     return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
+
+
+async def _failed(_: Request, __: Exception) -> Response:
+    return JSONResponse({"error": "internal error"}, 500)
 
 
 async def _absent(_: Request, __: Exception) -> Response:
