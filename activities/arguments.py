@@ -10,6 +10,7 @@ from activities.outside import Outside
 from activities.steps.data import WorkerData
 from expressions.environment import verification_environment
 from expressions.errors import ExpressionError
+from expressions.sources import StatusSource
 from expressions.templates import Environment, evaluate_template
 from expressions.values import Value, type_name
 from model.arguments import Argument
@@ -47,14 +48,17 @@ class EvaluatedArgument:
 
 
 def evaluate_arguments(
-    given: list[ExpressionVariable], context: ArgumentContext, outside: Outside
+    given: list[ExpressionVariable],
+    context: ArgumentContext,
+    outside: Outside,
+    status: StatusSource | None = None,
 ) -> list[EvaluatedArgument]:
     """Evaluate the Stage's variables, then these arguments; an empty one counts as not given.
 
     Reads secrets, so not on the event loop. Raises InvalidAnalysis for an expression that fails or whose value is
     not a string.
     """
-    environment = verification_environment(context, WorkerData(context.project, outside))
+    environment = verification_environment(context, WorkerData(context.project, outside), status=status)
     secret_vars: list[str] = []
     for variable in context.vars:
         value, used = _evaluated(f"variable {variable.name!r}", variable.value, environment)

@@ -1,4 +1,4 @@
-"""The Kubernetes API as activities need it: objects of custom resources, read, patched and watched in threads."""
+"""The Kubernetes API as activities need it: objects of named API groups, and pods with their logs, in threads."""
 
 from __future__ import annotations
 
@@ -24,11 +24,14 @@ TIMEOUT = (5.0, 30.0)
 MAX_EVENT = 4 * 1024 * 1024
 #: How many objects one list may hold.
 MAX_LISTED = 5000
+#: How much of a container's log is read: its last lines, and of those so many bytes.
+LOG_LINES = 200
+LOG_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
 class Resource:
-    """A kind of custom resource, as the API's paths name it."""
+    """A kind of resource in an API group, as the API's paths name it."""
 
     group: str
     version: str
@@ -96,6 +99,67 @@ class Kubernetes:
             raise KubernetesError(f"more than {MAX_LISTED} {resource.plural} match in namespace {namespace}")
         return list(found.get("items", []))
 
+    async def create(self, resource: Resource, namespace: str, body: Json) -> dict[str, Json]:
+        """Create an object, unknown fields being errors. Raises ObjectConflict where there is one of its name."""
+        created: dict[str, Json] = await self._ask(
+            f"creating {resource.kind} {namespace}/{body['metadata']['name']}",
+            lambda api: api.create_namespaced_custom_object(
+                resource.group,
+                resource.version,
+                namespace,
+                resource.plural,
+                body,
+                field_validation="Strict",
+                _request_timeout=TIMEOUT,
+            ),
+        )
+        return created
+
+    async def delete(self, resource: Resource, namespace: str, name: str) -> None:
+        """Delete an object and, in the background, what belongs to it. Raises ObjectNotFound where there is none."""
+        await self._ask(
+            f"deleting {resource.kind} {namespace}/{name}",
+            lambda api: api.delete_namespaced_custom_object(
+                resource.group,
+                resource.version,
+                namespace,
+                resource.plural,
+                name,
+                propagation_policy="Background",
+                _request_timeout=TIMEOUT,
+            ),
+        )
+
+    async def pods(self, namespace: str, label_selector: str) -> list[dict[str, Json]]:
+        """The pods of a namespace that match a label selector, at most MAX_LISTED."""
+        found = await self._ask(
+            f"listing pods in namespace {namespace}",
+            lambda api: json.loads(
+                _raw(
+                    client.CoreV1Api(api.api_client).list_namespaced_pod,
+                    namespace,
+                    label_selector=label_selector,
+                    limit=MAX_LISTED,
+                )
+            ),
+        )
+        return list(found.get("items") or [])
+
+    async def log(self, namespace: str, pod: str, container: str) -> str:
+        """The last lines of a container's log."""
+        read: bytes = await self._ask(
+            f"reading the log of Pod {namespace}/{pod}",
+            lambda api: _raw(
+                client.CoreV1Api(api.api_client).read_namespaced_pod_log,
+                pod,
+                namespace,
+                container=container,
+                tail_lines=LOG_LINES,
+                limit_bytes=LOG_BYTES,
+            ),
+        )
+        return read.decode("utf-8", errors="replace")
+
     async def patch(self, resource: Resource, namespace: str, name: str, patch: Json) -> dict[str, Json]:
         """Apply a JSON merge patch; with `metadata.resourceVersion` in it, ObjectConflict if the object has changed."""
         patched: dict[str, Json] = await self._ask(
@@ -162,6 +226,12 @@ class Kubernetes:
                 configuration.retries = 1
                 self._api = client.CustomObjectsApi(client.ApiClient(configuration))
             return self._api
+
+
+def _raw(request: Any, *args: str, **options: Any) -> bytes:
+    """The body of an answer as it came. `Any`: the client is untyped."""
+    body: bytes = request(*args, **options, _preload_content=False, _request_timeout=TIMEOUT).data
+    return body
 
 
 def _first_event(response: Any) -> None:

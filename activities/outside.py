@@ -15,6 +15,7 @@ from activities.workspace import Workspaces
 
 if TYPE_CHECKING:
     from activities.kubernetes import Kubernetes
+    from activities.project_state import ProjectState
 
 
 @dataclass
@@ -27,6 +28,8 @@ class Outside:
     workspaces: Workspaces
     #: The task queue on which a promotion's next steps find the workspace that a step here worked in.
     host_queue: str
+    #: What Stages and Freight know. None: this worker has no Temporal client to ask with.
+    state: ProjectState | None = field(default=None, repr=False)
     #: Tests put a double of the Kubernetes API here; else it is made on first use.
     kubernetes_api: Kubernetes | None = field(default=None, repr=False)
 

@@ -125,6 +125,14 @@ class ActivitySettings(BaseSettings):
         description="Other addresses to send HTTP requests of steps and metrics to, by the beginning of the address: "
         "`https://metrics.example.com=http://127.0.0.1:8080`. The operator answers for where it leads.",
     )
+    prometheus_address: str = Field(
+        default="",
+        description="Address of the Prometheus server that metrics ask which name none: `http://prometheus:9090`.",
+    )
+    job_namespace: str = Field(
+        default="",
+        description="Namespace in which the Jobs of metrics run. Empty: that of the name of the Project.",
+    )
     registry_requests_per_second: float = Field(
         default=20.0, gt=0, description="Requests per second to one registry, of all Warehouses together."
     )

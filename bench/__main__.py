@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -47,6 +48,9 @@ def main() -> int:
 
 async def run(names: list[str], *, quick: bool, output: Path | None) -> int:
     """Measure, one after the other. Returns the exit code: 1 where a bound was missed."""
+    if (task := asyncio.current_task()) is not None:
+        # Cancelled as by Ctrl-C, so that everything that was started is stopped.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     result: dict[str, Any] = {"quick": quick, "benchmarks": {}}
     missed = False
     for name in names:
@@ -76,4 +80,7 @@ if __name__ == "__main__":
         code = main()
     except SystemExit as end:
         sys.exit(end.code)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("stopped", file=sys.stderr)
+        code = 130
     leave(code)

@@ -100,6 +100,16 @@ def _next(template: str) -> tuple[str, str, str] | None:
     return template[:position], template[begin:stop], template[stop + len(end) :]
 
 
+def check_template(text: str) -> None:
+    """See to it that the expressions of a text can be read, whatever they come to. Raises ExpressionError."""
+    rest = text
+    while (found := _next(rest)) is not None:
+        _, source, rest = found
+        if not source:
+            return
+        compile_expression(source)
+
+
 def evaluate_template(text: str, environment: Environment) -> Json:
     """The value of a template; a text without any expression stays what it is, `42` too.
 

@@ -146,6 +146,11 @@ def _filled(text: str, values: Mapping[str, str]) -> str:
     return _TAG.sub(value, text)
 
 
+def arguments_named(text: str) -> set[str]:
+    """Names of the arguments that a text refers to."""
+    return {tag[5:] for tag in (match[1].strip() for match in _TAG.finditer(text)) if tag.startswith("args.")}
+
+
 def fill_arguments(value: Json, values: Mapping[str, str]) -> Json:
     """Replace `{{args.NAME}}` in all texts of a metric, keys too. Raises InvalidAnalysis for what stays unresolved."""
     if isinstance(value, str):

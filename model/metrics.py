@@ -45,6 +45,8 @@ class MetricSchedule(Message):
     name: str
     #: Kind of provider: `web`, `prometheus`, `job` …
     provider: str = ""
+    #: Its provider starts what must be ended when the run ends early.
+    lasting: bool = False
     #: Between the end of a measurement and the start of the next. None: measured once.
     interval: Duration | None = None
     #: Between the start of the run and the first measurement.
@@ -93,7 +95,10 @@ def _duration(metric: dict[str, Json], field: str) -> timedelta | None:
 
 
 def provider_of(metric: dict[str, Json]) -> tuple[str, Json]:
-    """Kind and configuration of a metric's provider. Raises InvalidAnalysis unless there is exactly one."""
+    """Kind and configuration of a metric's provider; of a plugin, the plugin's name.
+
+    Raises InvalidAnalysis unless there is exactly one.
+    """
     providers = metric.get("provider")
     if not isinstance(providers, dict) or not providers:
         raise InvalidAnalysis("no provider specified")
@@ -103,7 +108,17 @@ def provider_of(metric: dict[str, Json]) -> tuple[str, Json]:
     if len(named) > 1:
         kinds = ", ".join(kind for kind, _ in named)
         raise InvalidAnalysis(f"multiple providers specified ({kinds}): a metric has exactly one")
-    return named[0]
+    kind, config = named[0]
+    if kind != "plugin":
+        return kind, config
+    if not isinstance(config, dict) or len(config) != 1:
+        raise InvalidAnalysis(
+            "plugin must name exactly one provider, with its configuration: plugin: {acme/oracle: {…}}"
+        )
+    name = next(iter(config))
+    if "/" not in name:
+        raise InvalidAnalysis(f"plugin {name!r}: the name of a plugin has a slash, like acme/oracle")
+    return name, config[name]
 
 
 def read_metric(metric: dict[str, Json]) -> MetricSchedule:

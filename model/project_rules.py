@@ -6,12 +6,17 @@ import hashlib
 import json
 
 from model.base import Json
+from model.freezes import active
+from model.name_patterns import BadNamePattern
 from model.plan import stage_references
 from model.project_state import ProjectState
 from model.projects import StageEntry
-from model.resources.project_config import ProjectConfig
+from model.promotion_policy import policy_for, selects
+from model.resources.cluster_config import ClusterConfig
+from model.resources.project_config import ProjectConfig, ProjectConfigSpec, PromotionPolicy, PromotionWindow
 from model.resources.stage import Stage
 from model.stages import StageBundle
+from model.windows import selected
 
 
 def digest(value: Json) -> str:
@@ -38,17 +43,29 @@ def stage_entry(manifest: dict[str, Json], generation: int) -> StageEntry:
     )
 
 
-def auto_promotion(config: dict[str, Json] | None, stage: str) -> bool:
-    """Whether the first policy that matches the Stage turns auto-promotion on; none matches: off."""
-    if config is None:
-        return False
-    spec = ProjectConfig.model_validate(config).spec
-    for policy in spec.promotion_policies if spec else []:
-        selector = policy.stage_selector
-        name = selector.name if selector is not None else policy.stage
-        if name == stage:
-            return policy.auto_promotion_enabled
-    return False
+def stage_policy(state: ProjectState, stage: str, entry: StageEntry) -> tuple[PromotionPolicy | None, str]:
+    """The policy for a Stage, None: there is none; and why the policies can't be read, if they can't."""
+    try:
+        return policy_for(_spec(state.config).promotion_policies, stage, entry.labels), ""
+    except BadNamePattern as error:
+        return None, f"the promotion policies of the Project can't be read: {error}"
+
+
+def cluster_windows(config: dict[str, Json] | None) -> list[PromotionWindow]:
+    """The promotion windows of a ClusterConfig."""
+    return ClusterConfig.model_validate(config).spec.promotion_windows if config else []
+
+
+def stage_windows(state: ProjectState, stage: str, entry: StageEntry) -> list[PromotionWindow]:
+    """The promotion windows for a Stage, of its Project and of the cluster. Raises BadNamePattern."""
+    labels = (state.manifest or {}).get("metadata", {}).get("labels") or {}
+    there = [window for window in state.cluster.windows if selects(window.project_selector, state.project, labels)]
+    there += _spec(state.config).promotion_windows
+    return selected(window for window in there if selects(window.stage_selector, stage, entry.labels))
+
+
+def _spec(config: dict[str, Json] | None) -> ProjectConfigSpec:
+    return ProjectConfig.model_validate(config).spec if config else ProjectConfigSpec()
 
 
 def bundle_for(state: ProjectState, name: str, entry: StageEntry) -> StageBundle:
@@ -59,6 +76,7 @@ def bundle_for(state: ProjectState, name: str, entry: StageEntry) -> StageBundle
     for manifest in [*tasks.values(), *cluster_tasks.values()]:
         used |= {step.get("uses", "") for step in manifest.get("spec", {}).get("steps", [])}
     known = {**state.cluster.kinds, **state.kinds}
+    policy, problem = stage_policy(state, name, entry)
     return StageBundle(
         revision=0,
         tasks=tasks,
@@ -68,7 +86,11 @@ def bundle_for(state: ProjectState, name: str, entry: StageEntry) -> StageBundle
             t: state.cluster.templates[t] for t in entry.cluster_templates if t in state.cluster.templates
         },
         kinds={kind: known[kind] for kind in sorted(used) if kind in known},
-        auto_promotion=auto_promotion(state.config, name),
+        auto_promotion=policy is not None and policy.auto_promotion_enabled,
+        policy_problem=problem,
+        auto_rollback=policy.auto_rollback if policy else None,
+        windows=stage_windows(state, name, entry),
+        freezes=[*state.cluster.freezes, *active(state.freezes)],
     )
 
 

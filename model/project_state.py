@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from model.base import Json, Message, Time
+from model.freezes import Freeze
 from model.projects import ClusterSnapshot, StageEntry, WarehouseEntry
 from model.steps import StepKind
 
@@ -27,6 +28,8 @@ class ProjectState(Message):
     revision: int = 0
     #: Digest of the bundle each Stage was last sent.
     bundles: dict[str, str] = Field(default_factory=dict)
+    #: Freezes of this Project, oldest first; the last may be in force.
+    freezes: list[Freeze] = Field(default_factory=list)
     retired: bool = False
 
 
@@ -40,4 +43,6 @@ class ClusterState(Message):
     kinds: dict[str, StepKind] = Field(default_factory=dict)
     #: Projects that want to hear of changes, and the revision each was told.
     projects: dict[str, int] = Field(default_factory=dict)
+    #: Freezes of everything, oldest first; the last may be in force.
+    freezes: list[Freeze] = Field(default_factory=list)
     revision: int = 0

@@ -7,6 +7,8 @@ from enum import StrEnum
 from pydantic import Field
 
 from model.base import Json, Message
+from model.freezes import Freeze
+from model.resources.project_config import PromotionWindow
 from model.steps import StepKind
 
 
@@ -80,6 +82,10 @@ class ClusterSnapshot(Message):
     tasks: dict[str, Json] = Field(default_factory=dict)
     templates: dict[str, Json] = Field(default_factory=dict)
     kinds: dict[str, StepKind] = Field(default_factory=dict)
+    #: Of the ClusterConfig.
+    windows: list[PromotionWindow] = Field(default_factory=list)
+    #: Of everything; in force.
+    freezes: list[Freeze] = Field(default_factory=list)
 
 
 class Retired(Message):
@@ -101,4 +107,5 @@ class ProjectView(Message):
     warehouses: dict[str, WarehouseEntry] = Field(default_factory=dict)
     cluster_tasks: list[str] = Field(default_factory=list)
     cluster_templates: list[str] = Field(default_factory=list)
+    freezes: list[Freeze] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)

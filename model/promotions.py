@@ -26,10 +26,18 @@ class PromotionPhase(StrEnum):
         return self not in (PromotionPhase.PENDING, PromotionPhase.RUNNING)
 
 
+class HoldIntent(StrEnum):
+    """What a person's Promotion means for auto-promotion of its origin."""
+
+    HOLD = "Hold"
+    RESUME = "Resume"
+
+
 class Accepted(Message):
     """Signal `accepted` to a Promotion: it stands in its Stage's queue, with its plan frozen."""
 
-    plan: PromotionPlan
+    #: None: the one it was started with (a rerun).
+    plan: PromotionPlan | None
     freight: FreightReference
     freight_alias: str = ""
     #: Why it doesn't start at once, in a sentence.
@@ -55,6 +63,36 @@ class Expired(Message):
     reason: str
 
 
+class StepRecord(Message):
+    """What became of one step. `output` is what `outputs[alias]` holds."""
+
+    alias: str
+    uses: str
+    status: StepStatus | None = None
+    started_at: Time | None = None
+    finished_at: Time | None = None
+    error_count: int = 0
+    message: str = ""
+    continue_on_error: bool = False
+    output: Json = None
+    warnings: list[str] = Field(default_factory=list)
+    #: How often its workspace was rebuilt after a lost host.
+    rebuilds: int = 0
+
+
+class Rerun(Message):
+    """What a Promotion repeats: the plan of an earlier one, and what of its steps counts as done already."""
+
+    promotion: str
+    plan: PromotionPlan
+    #: Freight of the earlier one, by name.
+    freight: str
+    #: The steps before the failed one, as they went: only the workspace is made anew. Empty: from the start.
+    done: list[StepRecord] = Field(default_factory=list)
+    #: Registered by those steps.
+    health_checks: list[HealthCheckStep] = Field(default_factory=list)
+
+
 class PromotionRequest(Message):
     """Argument of the workflow `Promotion`."""
 
@@ -65,6 +103,12 @@ class PromotionRequest(Message):
     freight: str
     #: Who asked: `email:…`, `subject:…`, `admin`, `controller:…`.
     actor: str = ""
+    #: Name of a Warehouse: the Stage's present candidate of it is meant, whichever it is when the request is decided.
+    warehouse: str = ""
+    #: Why it may start in a closed promotion window; empty: it waits for the window.
+    override_window: str = ""
+    #: The earlier Promotion that it repeats.
+    rerun: Rerun | None = None
     #: Started by its Stage, which has given it the turn already.
     granted: Proceed | None = None
 
@@ -78,6 +122,11 @@ class Enqueue(Message):
     freight: str
     actor: str = ""
     created_at: Time
+    #: As in the PromotionRequest.
+    warehouse: str = ""
+    override_window: str = ""
+    #: It brings the frozen plan of an earlier Promotion with it.
+    rerun: bool = False
 
 
 class Admission(Message):
@@ -99,21 +148,15 @@ class AbortRequest(Message):
     reason: str = ""
 
 
-class StepRecord(Message):
-    """What became of one step. `output` is what `outputs[alias]` holds."""
+class PromotionRecord(Message):
+    """Answer of the query `record`: a Promotion's frozen plan and how far it came, for a rerun."""
 
-    alias: str
-    uses: str
-    status: StepStatus | None = None
-    started_at: Time | None = None
-    finished_at: Time | None = None
-    error_count: int = 0
-    message: str = ""
-    continue_on_error: bool = False
-    output: Json = None
-    warnings: list[str] = Field(default_factory=list)
-    #: How often its workspace was rebuilt after a lost host.
-    rebuilds: int = 0
+    phase: PromotionPhase | None = None
+    stage: str
+    freight: str
+    plan: PromotionPlan | None = None
+    steps: list[StepRecord] = Field(default_factory=list)
+    health_checks: list[HealthCheckStep] = Field(default_factory=list)
 
 
 class PromotionFinished(Message):
@@ -130,6 +173,8 @@ class PromotionFinished(Message):
     started_at: Time | None = None
     finished_at: Time | None = None
     health_checks: list[HealthCheckStep] = Field(default_factory=list)
+    #: It went back by itself to what had been verified before.
+    rollback: bool = False
 
 
 class PromotionView(Message):

@@ -18,7 +18,7 @@ from model.resources.warehouse import (
     RepoSubscription,
     WarehouseSpec,
 )
-from model.selection import TagRules, by_version
+from model.selection import TagRules, by_version, chart_versions
 from model.urls import normalize_chart, normalize_git, normalize_image
 
 _BRANCH = "refs/heads/"
@@ -99,4 +99,4 @@ def _wants_image(image: ImageSubscription, tags: Iterable[str]) -> bool:
 
 
 def _wants_chart(chart: ChartSubscription, versions: Iterable[str]) -> bool:
-    return bool(by_version(versions, constraint=chart.semver_constraint, strict=False))
+    return bool(chart_versions(versions, constraint=chart.semver_constraint))

@@ -62,6 +62,18 @@ def lexically(tags: Iterable[str]) -> list[str]:
     return sorted(tags, reverse=True)
 
 
+def chart_versions(versions: Iterable[str], *, constraint: str = "", strict: bool = False) -> list[str]:
+    """The versions of a chart that satisfy the constraint, highest first. `strict`: without a leading `v` too.
+
+    Raises SelectionError.
+    """
+    return by_version(
+        (version for version in versions if not strict or not version.startswith("v")),
+        constraint=constraint,
+        strict=strict,
+    )
+
+
 def tag_version(tag: str, *, strict: bool) -> Version | None:
     """The version that a tag names, None where it names none (Kargo: pkg/controller/semver)."""
     try:

@@ -5,16 +5,17 @@ Source: KARGO's stage controllers (pkg/controller/stages), with the differences 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from model.availability import Availability, availability
+from model.base import format_time
+from model.candidates import candidates, freight_availability
+from model.freezes import Freeze, active
 from model.freight_status import FreightRecord
+from model.holds import effective_holds
 from model.promotions import PromotionPhase
 from model.references import (
     FreightCollection,
-    FreightOrigin,
     FreightReference,
     Health,
     HealthState,
@@ -22,26 +23,12 @@ from model.references import (
     collect,
 )
 from model.resources.stage import Stage
-from model.stage_state import StageState
+from model.stage_state import QueueEntry, StageState
 from model.stages import TurnKind
+from model.windows import window_status
 
 #: How long a Stage waits after a success for its health to become definite before the next Promotion may start.
 SETTLING = timedelta(minutes=5)
-
-
-def find_freight(state: StageState, name: str) -> FreightRecord | None:
-    """Freight by name in the Stage's copies, Warehouse by Warehouse."""
-    for warehouse in sorted(state.snapshots):
-        for record in state.snapshots[warehouse].freight:
-            if record.name == name:
-                return record
-    return None
-
-
-def freight_availability(stage: Stage, state: StageState, record: FreightRecord, now: datetime) -> Availability:
-    """Availability by the Stage's own copy of what its Warehouses hold."""
-    passing = {name for snapshot in state.snapshots.values() for name in snapshot.control_flow}
-    return availability(state.name, stage.spec.requested_freight, record, now, passing)
 
 
 class Waiting(NamedTuple):
@@ -51,8 +38,37 @@ class Waiting(NamedTuple):
     until: datetime | None = None
 
 
-def why_wait(stage: Stage, state: StageState, now: datetime) -> Waiting | None:
-    """Why the next Promotion in the queue may not start now; None: it may.
+def freezes(state: StageState) -> list[Freeze]:
+    """The freezes in force: of everything, of the Project, of this Stage."""
+    return [*state.bundle.freezes, *active(state.freezes)]
+
+
+def restrained(state: StageState, now: datetime, override: str = "") -> Waiting | None:
+    """Why policy lets nothing start now, whatever the Stage does: a freeze, or a closed promotion window.
+
+    `override` is the reason for which someone may start in a closed window; of a freeze there is no exception.
+    """
+    frozen = freezes(state)
+    if frozen:
+        return Waiting(frozen[0].sentence())
+    if not state.bundle.windows or override:
+        return None
+    status = window_status(state.bundle.windows, now)
+    if not status.closed:
+        return None
+    opens = f"; it opens at {format_time(status.next_open)}" if status.next_open else "; no opening is known"
+    return Waiting(f"the promotion window is closed: {status.reason}{opens}", status.next_open)
+
+
+def next_in_queue(state: StageState, now: datetime) -> QueueEntry | None:
+    """Who starts next: the first in the queue. Only one that overrides a closed window goes past those it holds."""
+    return next((entry for entry in state.queue if restrained(state, now, entry.override_window) is None), None) or (
+        state.queue[0] if state.queue else None
+    )
+
+
+def why_wait(stage: Stage, state: StageState, now: datetime, override: str = "") -> Waiting | None:
+    """Why a Promotion may not start now; None: it may. `override` lets it through a closed window.
 
     A Stage settles after a success: while its health is not definite, or good but not yet verified, the next one
     waits, at most until `settling_until`. Bad health lets it start at once: it may be the fix.
@@ -60,6 +76,8 @@ def why_wait(stage: Stage, state: StageState, now: datetime) -> Waiting | None:
     if state.turn is not None:
         verb = "runs" if state.turn.kind is TurnKind.PROMOTION else "is under way"
         return Waiting(f"{state.turn.kind.value} {state.turn.name} {verb}")
+    if (restraint := restrained(state, now, override)) is not None:
+        return restraint
     if may_verify(stage, state):
         return Waiting("what it holds is about to be verified")
     if state.settling_until is None or now >= state.settling_until or not needs_verification(stage, state):
@@ -138,33 +156,20 @@ def in_flight(state: StageState, freight: str) -> bool:
     return freight in names
 
 
-def candidates(stage: Stage, state: StageState, now: datetime) -> dict[str, FreightRecord]:
-    """The Freight that auto-promotion would pick for each requested origin: the newest available."""
-    found: dict[str, FreightRecord] = {}
-    for request in stage.spec.requested_freight:
-        snapshot = state.snapshots.get(request.origin.name)
-        available = [
-            record
-            for record in (snapshot.freight if snapshot else [])
-            if freight_availability(stage, state, record, now).available
-        ]
-        if available:
-            found[str(request.origin)] = max(available, key=lambda record: (record.discovered_at, record.name))
-    return found
-
-
 def to_promote(stage: Stage, state: StageState, now: datetime) -> list[FreightRecord]:
     """What auto-promotion starts now, in order of origin.
 
-    Not what is current, under way, or has failed here before: that is for a person to repeat.
+    Not what is current, under way, or has failed here before: that is for a person to repeat. Nothing of an origin
+    that is held, and nothing while policy lets nothing start: then the newest is promoted afterwards, not each.
     """
-    if not state.bundle.auto_promotion or stage.control_flow:
+    if not state.bundle.auto_promotion or stage.control_flow or restrained(state, now) is not None:
         return []
-    current = state.current()
+    current, holds = state.current(), effective_holds(stage, state)
     return [
         record
-        for _, record in sorted(candidates(stage, state, now).items())
-        if not (current and current.includes(record.name))
+        for origin, record in sorted(candidates(stage, state, now).items())
+        if origin not in holds
+        and not (current and current.includes(record.name))
         and not in_flight(state, record.name)
         and record.name not in state.outcomes
     ]
@@ -193,6 +198,9 @@ def next_availability(stage: Stage, state: StageState, now: datetime) -> datetim
     return min((moment for moment in moments if moment is not None), default=None)
 
 
-def origins(stage: Stage) -> Iterable[FreightOrigin]:
-    """The origins a Stage requests."""
-    return (request.origin for request in stage.spec.requested_freight)
+def next_change_of_windows(state: StageState, now: datetime) -> datetime | None:
+    """When the promotion windows open or close next."""
+    if not state.bundle.windows:
+        return None
+    status = window_status(state.bundle.windows, now)
+    return status.next_open if status.closed else status.next_close

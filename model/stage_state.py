@@ -5,8 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 
 from model.base import Json, Message, Time
-from model.promotions import Enqueue, PromotionFinished, PromotionPhase
+from model.freezes import Freeze
+from model.promotions import Enqueue, HoldIntent, PromotionFinished, PromotionPhase
 from model.references import FreightCollection, FreightReference, Health
+from model.resources.stage import AutoPromotionHold
 from model.stages import StageBundle, Turn
 from model.warehouses import WarehouseSnapshot
 
@@ -21,6 +23,11 @@ class QueueEntry(Message):
     freight_alias: str = ""
     actor: str = ""
     created_at: Time
+    #: What it means for auto-promotion; None: nothing.
+    intent: HoldIntent | None = None
+    override_window: str = ""
+    #: It goes back by itself to what was verified before.
+    rollback: bool = False
 
 
 class RunningPromotion(Message):
@@ -71,6 +78,15 @@ class StageState(Message):
     outcomes: dict[str, PromotionPhase] = Field(default_factory=dict)
     #: Names of the last Promotions that were over, so that a late message of theirs changes nothing.
     settled: list[str] = Field(default_factory=list)
+
+    #: Origins whose auto-promotion rests, by `Warehouse/name`.
+    holds: dict[str, AutoPromotionHold] = Field(default_factory=dict)
+    #: Name of the Promotion or verification whose failure was last answered by a rollback.
+    rolled_back: str = ""
+    #: What is still to be rolled back after the Promotion that is under way, in order of origin.
+    rolling_back: list[FreightReference] = Field(default_factory=list)
+    #: Freezes of this Stage alone, oldest first; the last may be in force.
+    freezes: list[Freeze] = Field(default_factory=list)
 
     #: Newest first, at most 10.
     history: list[FreightCollection] = Field(default_factory=list)

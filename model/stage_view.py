@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from model.base import Json, format_time
+from model.freezes import shown as shown_freezes
+from model.holds import effective_holds
 from model.promotions import PromotionPhase
 from model.references import HealthState, VerificationPhase
 from model.resources.stage import Stage
-from model.stage_rules import stage_health
+from model.stage_rules import freezes, stage_health
 from model.stage_state import StageState
 from model.stages import StageSummary
+from model.windows import window_status
 
 
 def freight_summary(state: StageState, stage: Stage | None) -> str:
@@ -45,10 +50,11 @@ def summary(state: StageState, stage: Stage | None, waiting: str) -> StageSummar
         queued=len(state.queue),
         waiting=waiting,
         auto_promotion=state.bundle.auto_promotion,
+        frozen="; ".join(freeze.sentence() for freeze in freezes(state)),
     )
 
 
-def describe(state: StageState, stage: Stage | None, waiting: str) -> dict[str, Json]:
+def describe(state: StageState, stage: Stage | None, waiting: str, now: datetime) -> dict[str, Json]:
     """The Stage resource with its status."""
     manifest = dict(state.manifest or {"apiVersion": "kargo.akuity.io/v1alpha1", "kind": "Stage"})
     metadata = {**manifest.get("metadata", {}), "name": state.name, "namespace": state.project}
@@ -65,6 +71,8 @@ def describe(state: StageState, stage: Stage | None, waiting: str) -> dict[str, 
     }
     if health is not None:
         status["health"] = health.shown()
+    if stage is not None:
+        status |= _policy(state, stage, now)
     if state.promoting is not None:
         entry = state.promoting.entry
         status["currentPromotion"] = {"name": entry.name, "freight": entry.freight.shown()}
@@ -91,6 +99,19 @@ def describe(state: StageState, stage: Stage | None, waiting: str) -> dict[str, 
         ]
         status["waiting"] = waiting
     return {**manifest, "metadata": metadata, "status": status}
+
+
+def _policy(state: StageState, stage: Stage, now: datetime) -> dict[str, Json]:
+    """Holds, windows and freezes, as far as there are any."""
+    effective = effective_holds(stage, state)
+    status: dict[str, Json] = {
+        "autoPromotionHolds": {origin: hold.shown() for origin, hold in sorted(state.holds.items())},
+        "effectiveAutoPromotionHolds": {origin: hold.shown() for origin, hold in sorted(effective.items())},
+        "freezes": [*shown_freezes(state.bundle.freezes), *shown_freezes(state.freezes)],
+    }
+    if state.bundle.windows:
+        status["promotionWindowStatus"] = window_status(state.bundle.windows, now).shown()
+    return {key: value for key, value in status.items() if value}
 
 
 def _conditions(state: StageState, waiting: str) -> list[dict[str, str]]:

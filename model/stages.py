@@ -7,6 +7,8 @@ from enum import StrEnum
 from pydantic import Field
 
 from model.base import Json, Message, Time
+from model.freezes import Freeze
+from model.resources.project_config import AutoRollback, PromotionWindow
 from model.steps import StepKind
 
 
@@ -22,6 +24,13 @@ class StageBundle(Message):
     cluster_templates: dict[str, Json] = Field(default_factory=dict)
     kinds: dict[str, StepKind] = Field(default_factory=dict)
     auto_promotion: bool = False
+    #: Why the Project's policies can't be read; empty: they can.
+    policy_problem: str = ""
+    auto_rollback: AutoRollback | None = None
+    #: Those of the Project and the cluster that are for this Stage.
+    windows: list[PromotionWindow] = Field(default_factory=list)
+    #: Those in force for the Project and for everything.
+    freezes: list[Freeze] = Field(default_factory=list)
 
 
 class StageConfiguration(Message):
@@ -87,3 +96,5 @@ class StageSummary(Message):
     queued: int = 0
     waiting: str = ""
     auto_promotion: bool = False
+    #: Why nothing new starts; empty: it isn't frozen.
+    frozen: str = ""

@@ -177,6 +177,32 @@ class StepUse(Message):
     config: Json = None
 
 
+class StepDescription(Message):
+    """A kind of step, for people and editors."""
+
+    kind: StepKind
+    #: What it does, in a paragraph.
+    description: str = ""
+    #: JSON Schemas of its config, and of its output where that has a fixed form.
+    config_schema: dict[str, Json] = Field(default_factory=dict)
+    output_schema: dict[str, Json] | None = None
+
+
+class DescribeStepsRequest(Message):
+    """Argument of the activity `describe-steps`, and of the Cluster's update of that name."""
+
+    #: Empty: all steps, without schemas.
+    name: str = ""
+
+
+class StepDescriptions(Message):
+    """What a worker's steps are, sorted by name. Empty where there is none of the name asked for."""
+
+    steps: list[StepDescription] = Field(default_factory=list)
+    #: Why the list is empty: the step isn't known, and which name is near.
+    message: str = ""
+
+
 class StepProblem(Message):
     """What is wrong with one use of a step."""
 

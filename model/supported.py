@@ -16,20 +16,8 @@ def _given(value: Json) -> bool:
     return bool(value)
 
 
-def _present(_: Json) -> bool:
-    return True
-
-
 def _other_than(*supported: str) -> Callable[[Json], bool]:
     return lambda value: value not in supported
-
-
-def _selects_by_pattern(policy: Json) -> bool:
-    """Whether a promotion policy names its Stage otherwise than exactly."""
-    if policy.get("stage"):
-        return False
-    selector = policy.get("stageSelector", {})
-    return not selector.get("name") or ":" in selector["name"] or len(selector) > 1
 
 
 def _other_type(subscription: Json) -> bool:
@@ -57,55 +45,25 @@ _PAID = "a paid feature of Kargo and are not supported yet"
 
 ROWS: tuple[Row, ...] = (
     Row("Project", "spec.promotionPolicies", "promotion policies belong in the ProjectConfig of the same name"),
-    Row(
-        "ProjectConfig",
-        "spec.promotionPolicies[*]",
-        "selecting Stages by pattern or label is not supported yet; write one policy per Stage, with its exact name",
-        _selects_by_pattern,
-    ),
-    Row("ProjectConfig", "spec.promotionPolicies[*].autoRollback", f"automatic rollbacks are {_PAID}"),
     Row("ProjectConfig", "spec.freightLinks", "links are not supported yet"),
     Row("ProjectConfig", "spec.stageLinks", "links are not supported yet"),
-    Row("ProjectConfig", "spec.promotionWindows", f"promotion windows are {_PAID}"),
-    Row(
-        "ClusterConfig",
-        "spec.gitClient",
-        "the author of commits is not supported yet here; set TOWPATH_GIT_AUTHOR_NAME and TOWPATH_GIT_AUTHOR_EMAIL",
-    ),
+    Row("ClusterConfig", "spec.gitClient", "an author of commits for all Projects is not supported yet"),
     Row("ClusterConfig", "spec.freightLinks", "links are not supported yet"),
     Row("ClusterConfig", "spec.stageLinks", "links are not supported yet"),
-    Row("ClusterConfig", "spec.promotionWindows", f"promotion windows are {_PAID}"),
     Row("Warehouse", "spec.shard", "shards are not supported yet"),
     Row("Warehouse", "spec.freightCreationCriteria", "criteria for making Freight are not supported yet"),
-    Row("Warehouse", "spec.subscriptions[*].chart", "subscriptions to charts are not supported yet"),
     Row(
         "Warehouse",
         "spec.subscriptions[*]",
         "subscriptions to anything but git and image repositories are not supported yet",
         _other_type,
     ),
-    Row(
-        "Warehouse",
-        "spec.subscriptions[*].git.commitSelectionStrategy",
-        "selecting commits by tag is not supported yet; only NewestFromBranch is",
-        _other_than("NewestFromBranch"),
-    ),
-    Row("Warehouse", "spec.subscriptions[*].git.expressionFilter", "filtering by expression is not supported yet"),
-    Row("Warehouse", "spec.subscriptions[*].git.includePaths", "filtering by path is not supported yet"),
-    Row("Warehouse", "spec.subscriptions[*].git.excludePaths", "filtering by path is not supported yet"),
-    Row("Warehouse", "spec.subscriptions[*].git.since", "leaving out older commits is not supported yet"),
     Row("Warehouse", "spec.subscriptions[*].git.allowTags", _OLD_ALLOW, severity=Severity.WARNING),
     Row("Warehouse", "spec.subscriptions[*].git.ignoreTags", _OLD_IGNORE, severity=Severity.WARNING),
     Row("Warehouse", "spec.subscriptions[*].image.allowTags", _OLD_ALLOW, severity=Severity.WARNING),
     Row("Warehouse", "spec.subscriptions[*].image.ignoreTags", _OLD_IGNORE, severity=Severity.WARNING),
     Row("Stage", "spec.shard", "shards are not supported yet"),
     Row("Stage", "spec.targets", f"targets are {_PAID}"),
-    Row(
-        "Stage",
-        "spec.requestedFreight[*].sources.autoPromotionOptions.selectionPolicy",
-        "following the upstream Stage is not supported yet; only NewestFreight is",
-        _other_than("NewestFreight"),
-    ),
     Row("Freight", "origin", "making Freight by hand is not supported yet; its Warehouse makes it"),
     Row(
         "Promotion",
@@ -116,27 +74,6 @@ ROWS: tuple[Row, ...] = (
         row
         for kind in ("AnalysisTemplate", "ClusterAnalysisTemplate")
         for row in (
-            *(
-                Row(
-                    kind,
-                    f"spec.metrics[*].provider.{provider}",
-                    f"the provider {provider} is not supported yet; only web is",
-                    _present,
-                )
-                for provider in (
-                    "prometheus",
-                    "kayenta",
-                    "datadog",
-                    "wavefront",
-                    "newRelic",
-                    "job",
-                    "cloudWatch",
-                    "graphite",
-                    "influxdb",
-                    "skywalking",
-                    "plugin",
-                )
-            ),
             Row(
                 kind,
                 "spec.metrics[*].provider.web.authentication.sigv4",

@@ -113,6 +113,7 @@ class MeasurementRequest(Message):
     args: list[Argument] = Field(default_factory=list)
     #: Given where an argument is a template that reads a secret.
     context: ArgumentContext | None = None
+    run_started_at: Time | None = None
     #: A measurement in flight, to be looked at again.
     in_flight: Measurement | None = None
     #: End the measurement in flight.
@@ -123,5 +124,7 @@ class MeasurementReport(Message):
     """What `measure` returns. Times of the measurement are the workflow's to set."""
 
     measurement: Measurement | None = None
+    #: What is kept of the metric, such as the query as it was sent.
+    metadata: dict[str, str] = Field(default_factory=dict)
     #: Instead of a measurement: the arguments can't be resolved, so the whole run ends in Error.
     unresolved: str = ""

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from model.availability import availability
 from model.freight_status import FreightRecord, VerifiedIn
 from model.promotions import FanOutAnswer, FanOutTarget
+from model.resources.stage import SelectionPolicy
 from model.warehouse_state import WarehouseState
 from model.warehouses import StageReport, StageSubscription
 
@@ -37,11 +38,12 @@ def relevant(state: WarehouseState, subscription: StageSubscription, now: dateti
         return []
     upstream = set(request.sources.stages or [])
     passing = control_flow_stages(state)
+    following = request.sources.selection_policy is SelectionPolicy.MATCH_UPSTREAM
     wanted = {*state.kept.get(stage, []), *state.questions.get(stage, [])}
     chosen: list[FreightRecord] = []
     counted, found_available = 0, False
     for record in newest_first(state.freight.values()):
-        if record.name in wanted or stage in record.currently_in:
+        if record.name in wanted or stage in record.currently_in or (following and upstream & set(record.currently_in)):
             chosen.append(record)
             continue
         may_come = request.sources.direct or stage in record.approved_for or bool(upstream & set(record.verified_in))

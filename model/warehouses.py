@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from pydantic import Field
 
 from model.base import Json, Message, Time
@@ -80,6 +82,25 @@ class AliasRequest(Message):
 
     freight: str
     alias: str
+
+
+class MetadataRequest(Message):
+    """Argument of the update `set_metadata` of a Warehouse, on a piece of its Freight, and of a Stage."""
+
+    #: Name of the Freight; empty for a Stage.
+    freight: str = ""
+    #: Keys to set; others stay.
+    values: dict[str, Json]
+
+
+#: Bytes of JSON that the metadata of one Stage or piece of Freight may have: all of it is state of a workflow.
+MAX_METADATA = 16 * 1024
+
+
+def merged_metadata(present: dict[str, Json], values: dict[str, Json]) -> dict[str, Json] | None:
+    """The metadata with these keys set; None where that would be too much."""
+    merged = {**present, **values}
+    return merged if len(json.dumps(merged, ensure_ascii=False).encode()) <= MAX_METADATA else None
 
 
 class RefreshRequest(Message):

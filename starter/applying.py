@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from pydantic import Field
 
@@ -15,8 +16,8 @@ from model.project_rules import digest
 from model.project_state import ClusterState, ProjectState
 from model.projects import Action, ApplyRequest, ApplyResult, ProjectView, StageEntry, WarehouseEntry
 from model.resources import ClusterPromotionTask, ConfigMap, PromotionTask, Secret, Stage
-from model.steps import CheckStepsReport, CheckStepsRequest, StepUse
-from starter.calls import Calls, Start
+from model.steps import CheckStepsReport, CheckStepsRequest, DescribeStepsRequest, StepDescriptions, StepUse
+from starter.calls import UPDATE_TIMEOUT, Calls, Start
 from starter.deleting import Reference
 from starter.errors import InvalidManifests, NotFound, TowpathError
 from starter.files import ManifestFile
@@ -186,15 +187,23 @@ async def _send(calls: Calls, owner: str, request: ApplyRequest) -> ApplyResult:
     if not owner:
         return await calls.update_with_start(CLUSTER, _cluster_start(), "apply", ApplyResult, request)
     target = project_target(owner)
+    # A Project hands out what is new one by one: a large set takes its time.
+    timeout = UPDATE_TIMEOUT + len(request.manifests) * timedelta(seconds=1)
     if not any(manifest["kind"] == "Project" for manifest in request.manifests):
-        return await calls.update(target, "apply", ApplyResult, request)
+        return await calls.update(target, "apply", ApplyResult, request, timeout)
     start = Start(
         workflow="Project",
         arg=ProjectState(project=owner),
         search_attributes=attributes({PROJECT: owner}),
         summary=f"Project {owner}",
     )
-    return await calls.update_with_start(target, start, "apply", ApplyResult, request)
+    return await calls.update_with_start(target, start, "apply", ApplyResult, request, timeout=timeout)
+
+
+async def describe_steps(calls: Calls, name: str = "") -> StepDescriptions:
+    """What the workers' steps are: all of them, or one with its schemas."""
+    request = DescribeStepsRequest(name=name)
+    return await calls.update_with_start(CLUSTER, _cluster_start(), "describe_steps", StepDescriptions, request)
 
 
 def _cluster_start() -> Start:

@@ -97,7 +97,14 @@ class Calls:
         return answer
 
     async def update_with_start(
-        self, target: Target, start: Start, name: str, result: type[T], *args: object, fresh: bool = False
+        self,
+        target: Target,
+        start: Start,
+        name: str,
+        result: type[T],
+        *args: object,
+        fresh: bool = False,
+        timeout: timedelta | None = None,
     ) -> T:
         """Updates the workflow, starting it where it doesn't run. `fresh`: it must not run yet."""
         operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
@@ -114,7 +121,11 @@ class Calls:
         async with self.explained(target):
             try:
                 answer: T = await self.temporal.execute_update_with_start_workflow(
-                    name, args=args, start_workflow_operation=operation, result_type=result, rpc_timeout=UPDATE_TIMEOUT
+                    name,
+                    args=args,
+                    start_workflow_operation=operation,
+                    result_type=result,
+                    rpc_timeout=timeout or UPDATE_TIMEOUT,
                 )
             except Exception:
                 # The operation holds the same error: unless it is taken there too, asyncio complains at exit.

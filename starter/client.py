@@ -19,6 +19,8 @@ from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, Telemetr
 
 from model import names
 from model.availability import availability
+from model.explanation import StageExplanation
+from model.freezes import FreezeRequest, ThawRequest
 from model.freight_status import FreightRecord
 from model.projects import ProjectView
 from model.promotions import (
@@ -26,16 +28,19 @@ from model.promotions import (
     Admission,
     FanOutRequest,
     FanOutResult,
+    PromotionRecord,
     PromotionRequest,
     PromotionView,
 )
+from model.reruns import RerunRefused, rerun_of
 from model.resources.project_config import WebhookReceiverConfig
 from model.resources.stage import Stage
 from model.stages import VerifyRequest
+from model.steps import StepDescriptions
 from model.warehouse_view import describe_freight
 from model.warehouses import AliasRequest, ApproveRequest, Outcome, RefreshRequest
 from starter import kinds
-from starter.applying import Applied, apply_manifests
+from starter.applying import Applied, apply_manifests, describe_steps
 from starter.archive import Backup, restore_backup, take_backup
 from starter.calls import UPDATE_TIMEOUT, Calls, Start, Target
 from starter.deleting import Deleted, Reference, check_there, delete_resources
@@ -142,6 +147,12 @@ class Towpath:
     @property
     def namespace(self) -> str:
         return self.calls.temporal.namespace
+
+    # Steps
+
+    async def describe_steps(self, name: str = "") -> StepDescriptions:
+        """The steps that the workers know: all of them, or one with the schemas of its config and output."""
+        return await describe_steps(self.calls, name)
 
     # Manifests
 
@@ -331,6 +342,35 @@ class Towpath:
         request = AliasRequest(freight=record.name, alias=new_alias)
         return await self._ask(self._warehouse_of(project, record), "set_alias", request)
 
+    async def explain_stage(
+        self, project: str, stage: str, freight: Sequence[str] = (), aliases: Sequence[str] = ()
+    ) -> StageExplanation:
+        """Why a Stage does what it does; of each piece of Freight named, whether it may come, and why."""
+        check_name("Project", project)
+        check_name("Stage", stage)
+        records = [await self.find_freight(project, name) for name in freight]
+        records += [await self.find_freight(project, alias=alias) for alias in aliases]
+        return await self.calls.query(
+            stage_target(project, stage), "explain", StageExplanation, records, open_only=True
+        )
+
+    async def freeze(self, reason: str, project: str = "", stage: str = "") -> Outcome:
+        """Lets nothing new start in a Stage, in a Project, or (neither given) anywhere, until it is thawed."""
+        return await self._ask(self._scope(project, stage), "freeze", FreezeRequest(reason=reason, actor=self.actor))
+
+    async def thaw(self, project: str = "", stage: str = "") -> Outcome:
+        """Ends a freeze of just this scope. Raises Refused where it isn't frozen."""
+        return await self._ask(self._scope(project, stage), "thaw", ThawRequest(actor=self.actor))
+
+    def _scope(self, project: str, stage: str) -> Target:
+        if not project:
+            return CLUSTER
+        check_name("Project", project)
+        if not stage:
+            return project_target(project)
+        check_name("Stage", stage)
+        return stage_target(project, stage)
+
     async def refresh_warehouse(self, project: str, name: str, *, wait: bool = False) -> Outcome:
         """Looks for new artifacts now. `wait`: returns when the look is over."""
         check_name("Project", project)
@@ -436,11 +476,20 @@ class Towpath:
         return promotion_resource(await self.promotion_view(project, name))
 
     async def promote(
-        self, project: str, stage: str, *, freight: str = "", alias: str = "", warehouse: str = ""
+        self,
+        project: str,
+        stage: str,
+        *,
+        freight: str = "",
+        alias: str = "",
+        warehouse: str = "",
+        override_window: str = "",
     ) -> Admission:
-        """Asks for a Promotion of Freight (by name, alias, or the newest available of a Warehouse) to a Stage.
+        """Asks for a Promotion of Freight (by name, alias, or the Stage's candidate of a Warehouse) to a Stage.
 
-        The Stage's answer says whether it was accepted; a refusal is an answer, not an error.
+        The Stage's answer says whether it was accepted; a refusal is an answer, not an error. Where a Warehouse is
+        named, the Stage takes what is its candidate when it decides, so auto-promotion resumes.
+        `override_window` is the reason for which it may start in a closed promotion window.
         """
         check_name("Project", project)
         check_name("Stage", stage)
@@ -449,7 +498,15 @@ class Towpath:
         else:
             record = await self.find_freight(project, freight, alias)
         name = self._run_name(stage, record.name)
-        request = PromotionRequest(project=project, stage=stage, name=name, freight=record.name, actor=self.actor)
+        request = PromotionRequest(
+            project=project,
+            stage=stage,
+            name=name,
+            freight=record.name,
+            actor=self.actor,
+            warehouse=warehouse,
+            override_window=override_window,
+        )
         shown = record.alias or record.name[:7]
         start = Start(
             workflow="Promotion",
@@ -459,6 +516,40 @@ class Towpath:
             summary=f"{shown} to {stage}",
             details=f"Freight {record.name} ({record.alias}) to Stage {stage} of Project {project},"
             f" asked for by {self.actor or 'nobody in particular'}",
+        )
+        return await self._admission(promotion_target(project, name), start)
+
+    async def promote_again(
+        self, project: str, promotion: str, *, from_failed_step: bool = False, override_window: str = ""
+    ) -> Admission:
+        """Asks for a Promotion with the plan and the Freight of an earlier one, whatever has been applied since.
+
+        `from_failed_step`: what succeeded before counts as done; only the workspace is made anew. Raises Refused.
+        """
+        check_name("Project", project)
+        check_name("Promotion", promotion)
+        record = await self.calls.query(promotion_target(project, promotion), "record", PromotionRecord)
+        try:
+            rerun = rerun_of(promotion, record, from_failed_step=from_failed_step)
+        except RerunRefused as error:
+            raise Refused(str(error)) from error
+        freight = await self.find_freight(project, record.freight)
+        name = self._run_name(record.stage, record.freight)
+        start = Start(
+            workflow="Promotion",
+            arg=PromotionRequest(
+                project=project,
+                stage=record.stage,
+                name=name,
+                freight=record.freight,
+                actor=self.actor,
+                override_window=override_window,
+                rerun=rerun,
+            ),
+            search_attributes=self._attributes(project, record.stage, freight),
+            memo={SUMMARY: {"actor": self.actor}},
+            summary=f"{promotion} again",
+            details=f"repeats Promotion {promotion}, asked for by {self.actor or 'nobody in particular'}",
         )
         return await self._admission(promotion_target(project, name), start)
 
@@ -490,8 +581,12 @@ class Towpath:
         return admission
 
     async def candidate(self, project: str, stage: str, warehouse: str) -> FreightRecord:
-        """The newest Freight of a Warehouse that is available to a Stage. Raises NotFound."""
+        """What the Stage would take of a Warehouse: by its selection policy the newest available. Raises NotFound."""
         check_name("Warehouse", warehouse)
+        explanation = await self.explain_stage(project, stage)
+        for origin in explanation.origins:
+            if origin.origin == f"Warehouse/{warehouse}" and origin.candidate:
+                return await self.find_freight(project, origin.candidate)
         shown = await self.get_stage(project, stage)
         spec = Stage.model_validate({key: value for key, value in shown.items() if key != "status"}).spec
         records = await self.freight_records(project, [warehouse])

@@ -101,3 +101,23 @@ def output_option(*formats: Format) -> Callable[[F], F]:
 
 #: `-o` for commands that report what they did.
 report_option = output_option(Format.TABLE, Format.JSON, Format.YAML, Format.NAME)
+
+
+def freeze_options(command: F) -> F:
+    """What a freeze is for: `--stage` of a Project, the Project, or `--all`."""
+    everything = click.option("--all", "everything", is_flag=True, help="Everything, in all Projects.")
+    stage = click.option(
+        "--stage", default="", shell_complete=complete_names("stages"), help="One Stage of the Project."
+    )
+    return optional_project_option(stage(everything(command)))
+
+
+def frozen_project(project: str, stage: str, everything: bool) -> str:
+    """The Project meant, empty for everything. Raises UsageError where it isn't clear what is meant."""
+    if everything:
+        if stage:
+            raise click.UsageError("--all goes without --stage")
+        return ""
+    if not project:
+        raise click.UsageError("say what is meant: --stage and --project, --project, or --all")
+    return project

@@ -40,6 +40,9 @@ DYNAMIC_CONFIG = {
     "history.timerProcessorMaxPollRPS": "2000",
     "matching.numTaskqueueReadPartitions": "1",
     "matching.numTaskqueueWritePartitions": "1",
+    # Questions to one workflow that wait while it is at work: with the default, 1, twenty requests for promotions at
+    # the same moment fail, as each asks the Warehouse for its Freight.
+    "history.MaxBufferedQueryCount": "200",
     # A cancellation reaches a running step at once instead of with its next heartbeat.
     "system.enableCancelActivityWorkerCommand": "true",
     "frontend.WorkerCommandsEnabled": "true",

@@ -17,6 +17,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.runtime import Runtime
 
 from activities.outside import open_outside
+from activities.project_state import ProjectState
 from model.names import CLUSTER
 from model.project_state import ClusterState
 from worker import log
@@ -155,6 +156,7 @@ async def _host(
 ) -> Running:
     here = host(settings, single=single)
     outside = open_outside(settings, host_queue=here.queue)
+    outside.state = ProjectState(client)
     hosted = everything(outside, client) if contents is None else contents
     workers = Workers(
         build_workers(client, settings, here, hosted.workflows, hosted.activities), settings.shutdown_grace

@@ -9,11 +9,15 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
+    from pydantic import Field
+
     from model.base import Json, Message
+    from model.freezes import Freeze, FreezeRequest, ThawRequest, active, frozen, thawed
     from model.names import project_id
+    from model.project_rules import cluster_windows
     from model.project_state import ClusterState
     from model.projects import Action, AppliedResource, ApplyRequest, ApplyResult, ClusterSnapshot, DeleteRequest
-    from model.steps import CheckStepsReport, CheckStepsRequest
+    from model.steps import CheckStepsReport, CheckStepsRequest, DescribeStepsRequest, StepDescriptions
     from model.warehouses import Outcome
     from workflows.tempo import history_is_long
 
@@ -25,6 +29,7 @@ class ClusterView(Message):
     templates: dict[str, Json]
     config: dict[str, Json] | None = None
     projects: list[str]
+    freezes: list[Freeze] = Field(default_factory=list)
 
 
 @workflow.defn
@@ -71,6 +76,24 @@ class Cluster:
         return Outcome(message=f"{message.kind} {message.name} is deleted")
 
     @workflow.update
+    async def freeze(self, message: FreezeRequest) -> Outcome:
+        """Nothing new starts anywhere until it is thawed; what runs goes on."""
+        self.state.freezes = frozen(self.state.freezes, "everything", message, workflow.now())
+        self.state.revision += 1
+        self._touch()
+        return Outcome(message="everything is frozen")
+
+    @workflow.update
+    async def thaw(self, message: ThawRequest) -> Outcome:
+        """End a freeze of everything; one of a Project or a Stage stays."""
+        if not active(self.state.freezes):
+            return Outcome(ok=False, message="everything together is not frozen")
+        self.state.freezes = thawed(self.state.freezes, message, workflow.now())
+        self.state.revision += 1
+        self._touch()
+        return Outcome(message="everything is thawed")
+
+    @workflow.update
     async def check_steps(self, message: CheckStepsRequest) -> CheckStepsReport:
         """Have a worker, which knows its steps, check their uses in a set of manifests."""
         try:
@@ -85,6 +108,22 @@ class Cluster:
         except FailureError as error:
             raise ApplicationError(f"the steps could not be checked: {error.cause or error}") from error
         return report
+
+    @workflow.update
+    async def describe_steps(self, message: DescribeStepsRequest) -> StepDescriptions:
+        """Have a worker say which steps it knows, or describe one of them."""
+        try:
+            found: StepDescriptions = await workflow.execute_activity(
+                "describe-steps",
+                message,
+                result_type=StepDescriptions,
+                start_to_close_timeout=timedelta(seconds=30),
+                retry_policy=RetryPolicy(maximum_attempts=3),
+                summary=message.name or "all",
+            )
+        except FailureError as error:
+            raise ApplicationError(f"the steps could not be described: {error.cause or error}") from error
+        return found
 
     @workflow.signal
     def register(self, project: str) -> None:
@@ -105,6 +144,7 @@ class Cluster:
             templates=self.state.templates,
             config=self.state.config,
             projects=sorted(self.state.projects),
+            freezes=self.state.freezes,
         )
 
     @workflow.query
@@ -131,10 +171,13 @@ class Cluster:
             tasks=self.state.tasks,
             templates=self.state.templates,
             kinds=self.state.kinds,
+            windows=cluster_windows(self.state.config),
+            freezes=active(self.state.freezes),
         )
         empty = not self.state.tasks and not self.state.templates and self.state.revision == 0
         for project in sorted(self.state.projects):
-            if self.state.projects.get(project) == self.state.revision:
+            known = self.state.projects.get(project)
+            if known is None or known == snapshot.revision:
                 continue
             if not empty:
                 try:
@@ -143,9 +186,13 @@ class Cluster:
                     if is_cancelled_exception(error):
                         raise
                     workflow.logger.info("project %s could not be told: %s", project, error)
-                    self.state.projects.pop(project, None)
+                    # A new Project of that name may have registered in the meantime.
+                    if self.state.projects.get(project) == known:
+                        self.state.projects.pop(project)
                     continue
-            self.state.projects[project] = self.state.revision
+            # What has changed while it was being told is still to be told.
+            if project in self.state.projects:
+                self.state.projects[project] = snapshot.revision
 
     def _touch(self) -> None:
         self.changed = True

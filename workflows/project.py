@@ -5,11 +5,17 @@ from __future__ import annotations
 import asyncio
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError, is_cancelled_exception
+from temporalio.exceptions import (
+    ApplicationError,
+    FailureError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from model.base import Json
+    from model.freezes import FreezeRequest, ThawRequest, active, frozen, thawed
     from model.names import CLUSTER, stage_id, warehouse_id
     from model.project_rules import bundle_for, digest, missing_references, stage_entry
     from model.project_state import ProjectState
@@ -33,6 +39,10 @@ with workflow.unsafe.imports_passed_through():
     from workflows.tempo import history_is_long
 
 
+#: Stages or Warehouses that are told of at the same time: each is a message of several kilobytes.
+AT_ONCE = 25
+
+
 @workflow.defn
 class Project:
     """Distributes what it is told; each Stage and Warehouse holds its own manifest."""
@@ -51,15 +61,19 @@ class Project:
     async def apply(self, message: ApplyRequest) -> ApplyResult:
         """Take a validated set of manifests. What is unchanged is left alone."""
         async with self.applying:
+            if self.state.retired:
+                raise ApplicationError(
+                    f"Project {self.state.project} is being deleted: apply again", non_retryable=True
+                )
             self.state.kinds.update(message.kinds)
-            actions = []
+            actions: list[AppliedResource] = []
             # What Stages refer to comes before them, Warehouses before the Stages that ask for their Freight.
             for kind in ("Project", "ProjectConfig", "PromotionTask", "AnalysisTemplate", "Warehouse", "Stage"):
-                for manifest in message.manifests:
-                    if manifest["kind"] == kind:
-                        name = manifest["metadata"]["name"]
-                        action = await self._take(kind, name, manifest)
-                        actions.append(AppliedResource(kind=kind, name=name, action=action))
+                chosen = [manifest for manifest in message.manifests if manifest["kind"] == kind]
+                for start in range(0, len(chosen), AT_ONCE):
+                    actions += await asyncio.gather(
+                        *(self._take(kind, manifest) for manifest in chosen[start : start + AT_ONCE])
+                    )
             await self._send_bundles()
             self._touch()
             return ApplyResult(resources=actions, warnings=missing_references(self.state))
@@ -80,14 +94,35 @@ class Project:
             return Outcome(message=f"{message.kind} {message.name} is deleted")
 
     @workflow.update
+    async def freeze(self, message: FreezeRequest) -> Outcome:
+        """Nothing new starts in the Project until it is thawed; what runs goes on."""
+        self.state.freezes = frozen(self.state.freezes, f"Project {self.state.project}", message, workflow.now())
+        async with self.applying:
+            await self._send_bundles()
+        self._touch()
+        return Outcome(message=f"Project {self.state.project} is frozen")
+
+    @workflow.update
+    async def thaw(self, message: ThawRequest) -> Outcome:
+        """End a freeze of this Project; one of everything, or of a Stage, stays."""
+        if not active(self.state.freezes):
+            return Outcome(ok=False, message=f"Project {self.state.project} is not frozen by itself")
+        self.state.freezes = thawed(self.state.freezes, message, workflow.now())
+        async with self.applying:
+            await self._send_bundles()
+        self._touch()
+        return Outcome(message=f"Project {self.state.project} is thawed")
+
+    @workflow.update
     async def retire(self, message: RetireRequest) -> Outcome:
         """End the Project, once its Stages and Warehouses are gone."""
-        left = [f"Stage {name}" for name in sorted(self.state.stages)]
-        left += [f"Warehouse {name}" for name in sorted(self.state.warehouses)]
-        if left:
-            return Outcome(ok=False, message=f"Project {self.state.project} still has {', '.join(left)}")
-        self.state.retired = True
-        self._touch()
+        async with self.applying:
+            left = [f"Stage {name}" for name in sorted(self.state.stages)]
+            left += [f"Warehouse {name}" for name in sorted(self.state.warehouses)]
+            if left:
+                return Outcome(ok=False, message=f"Project {self.state.project} still has {', '.join(left)}")
+            self.state.retired = True
+            self._touch()
         return Outcome(message=f"Project {self.state.project} is deleted")
 
     @workflow.signal
@@ -120,6 +155,7 @@ class Project:
             warehouses=self.state.warehouses,
             cluster_tasks=sorted(self.state.cluster.tasks),
             cluster_templates=sorted(self.state.cluster.templates),
+            freezes=[*self.state.cluster.freezes, *self.state.freezes],
             warnings=missing_references(self.state),
         )
 
@@ -157,7 +193,11 @@ class Project:
         if not self.registered:
             self.registered = await self._tell(CLUSTER, "register", self.state.project)
 
-    async def _take(self, kind: str, name: str, manifest: dict[str, Json]) -> Action:
+    async def _take(self, kind: str, manifest: dict[str, Json]) -> AppliedResource:
+        name = manifest["metadata"]["name"]
+        return AppliedResource(kind=kind, name=name, action=await self._pass_on(kind, name, manifest))
+
+    async def _pass_on(self, kind: str, name: str, manifest: dict[str, Json]) -> Action:
         """Take one manifest, and pass on what is a Warehouse's or a Stage's."""
         if kind in ("Project", "ProjectConfig"):
             known = self.state.manifest if kind == "Project" else self.state.config
@@ -179,12 +219,12 @@ class Project:
         # Counted per Project, not per resource: one that is deleted and made again goes on counting.
         self.state.revision += 1
         if kind == "Stage":
-            await self._configure_stage(name, manifest, self.state.revision)
+            await self._configure_stage(name, manifest, self.state.revision, created=entry is None)
         else:
             await self._configure_warehouse(name, manifest, self.state.revision, created=entry is None)
         return Action.CREATED if entry is None else Action.CONFIGURED
 
-    async def _configure_stage(self, name: str, manifest: dict[str, Json], generation: int) -> None:
+    async def _configure_stage(self, name: str, manifest: dict[str, Json], generation: int, *, created: bool) -> None:
         entry = stage_entry(manifest, generation)
         self.state.stages[name] = entry
         bundle = bundle_for(self.state, name, entry)
@@ -198,7 +238,7 @@ class Project:
         start = StageState(
             project=self.state.project, name=name, generation=generation, manifest=manifest, bundle=bundle
         )
-        if await self._tell(workflow_id, "configure", message):
+        if not created and await self._tell(workflow_id, "configure", message):
             return
         try:
             await workflow.start_child_workflow(
@@ -222,7 +262,7 @@ class Project:
             project=self.state.project, name=name, generation=generation, manifest=manifest
         )
         start = WarehouseState(project=self.state.project, name=name, generation=generation, manifest=manifest)
-        if await self._tell(workflow_id, "configure", message):
+        if not created and await self._tell(workflow_id, "configure", message):
             return
         try:
             await workflow.start_child_workflow(

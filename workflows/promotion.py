@@ -30,6 +30,7 @@ with workflow.unsafe.imports_passed_through():
         Proceed,
         PromotionFinished,
         PromotionPhase,
+        PromotionRecord,
         PromotionRequest,
         PromotionView,
         Refused,
@@ -84,6 +85,8 @@ class Promotion:
         self.refusal: str | None = None
         self.expiry: str | None = None
         self.waiting = ""
+        #: May become another by the Stage's acceptance, where a Warehouse's candidate is asked for.
+        self.freight = request.freight
         self.freight_alias = ""
         self.phase: PromotionPhase | None = None
         self.message = ""
@@ -92,6 +95,8 @@ class Promotion:
         self.finished_at: datetime | None = None
         self.records: list[StepRecord] = []
         self.health_checks: list[HealthCheckStep] = []
+        #: How many of the first steps count as done by the Promotion that is repeated.
+        self.done = 0
         self.queue = ""
         self.workspaces = 0
         #: The activity of a step that only looks, until what it waits for is there.
@@ -105,9 +110,10 @@ class Promotion:
     @workflow.signal
     def accepted(self, message: Accepted) -> None:
         """The Stage has it in its queue."""
-        if self.plan is None:
-            self._freeze(message.plan)
-            self.freight_alias = message.freight_alias
+        plan = message.plan or (self.request.rerun.plan if self.request.rerun else None)
+        if self.plan is None and plan is not None:
+            self._freeze(plan)
+            self.freight, self.freight_alias = message.freight.name, message.freight_alias
         self.waiting = message.waiting
         self.phase = self.phase or PromotionPhase.PENDING
         self._show()
@@ -149,13 +155,25 @@ class Promotion:
         return Admission(accepted=not refused, name=self.request.name, reason=self.refusal or "")
 
     @workflow.query
+    def record(self) -> PromotionRecord:
+        """The frozen plan and how far it came, for a rerun."""
+        return PromotionRecord(
+            phase=self.phase,
+            stage=self.request.stage,
+            freight=self.freight,
+            plan=self.plan,
+            steps=self.records,
+            health_checks=self.health_checks,
+        )
+
+    @workflow.query
     def progress(self) -> PromotionView:
         """The Promotion as it stands."""
         return PromotionView(
             project=self.request.project,
             stage=self.request.stage,
             name=self.request.name,
-            freight=self.request.freight,
+            freight=self.freight,
             freight_alias=self.freight_alias,
             phase=self.phase,
             message=self.message or self.refusal or "",
@@ -208,6 +226,9 @@ class Promotion:
             freight=self.request.freight,
             actor=self.request.actor,
             created_at=info.workflow_start_time,
+            warehouse=self.request.warehouse,
+            override_window=self.request.override_window,
+            rerun=self.request.rerun is not None,
         )
 
     def _gone(self, reason: str) -> None:
@@ -222,6 +243,8 @@ class Promotion:
         if self.request.granted is None:
             workflow.upsert_search_attributes(phase_update(PromotionPhase.RUNNING))
         for index, step in enumerate(self.plan.steps):
+            if index < self.done:
+                continue
             if workflow.cancellation_reason() is not None:
                 # The step before took no notice of the cancellation; it counts, and nothing runs after it.
                 raise asyncio.CancelledError
@@ -237,7 +260,8 @@ class Promotion:
     async def _run_step(self, index: int, step: PlannedStep) -> None:
         """Run one step to its outcome, through as many lost hosts as it takes."""
         record = self.records[index]
-        repeated, needs_rebuild = False, False
+        # The first step of a rerun finds no workspace: what had been done before it is made anew.
+        repeated, needs_rebuild = False, 0 < index == self.done
         while True:
             try:
                 if needs_rebuild:
@@ -455,10 +479,11 @@ class Promotion:
     def _proceed(self, message: Proceed) -> None:
         if self.granted is not None:
             return
-        if self.plan is None and message.plan is not None:
-            self._freeze(message.plan)
+        plan = message.plan or (self.request.rerun.plan if self.request.rerun else None)
+        if self.plan is None and plan is not None:
+            self._freeze(plan)
         self.granted = message
-        self.freight_alias = message.context.freight_alias
+        self.freight, self.freight_alias = message.context.freight.name, message.context.freight_alias
         self.phase, self.started_at, self.waiting = PromotionPhase.RUNNING, workflow.now(), ""
 
     def _freeze(self, plan: PromotionPlan) -> None:
@@ -467,6 +492,10 @@ class Promotion:
             StepRecord(alias=step.alias, uses=step.kind.name, continue_on_error=step.continue_on_error)
             for step in plan.steps
         ]
+        if self.request.rerun is not None:
+            self.done = len(self.request.rerun.done)
+            self.records[: self.done] = [record.model_copy() for record in self.request.rerun.done]
+            self.health_checks = list(self.request.rerun.health_checks)
 
     def _show(self) -> None:
         """What the Temporal UI shows of the run."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -13,7 +13,12 @@ from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from model.base import Json
+    from model.candidates import candidates, find_freight, freight_availability
+    from model.explanation import StageExplanation, explain
+    from model.freezes import FreezeRequest, ThawRequest, active, frozen, thawed
+    from model.freight_status import FreightRecord
     from model.health import HealthRequest
+    from model.holds import apply_intent, intent_of, tidy
     from model.names import new_ulid, project_id, promotion_id, run_name, verification_id, warehouse_id
     from model.plan import PlanRefused, make_plan
     from model.projects import Retired
@@ -22,6 +27,7 @@ with workflow.unsafe.imports_passed_through():
         Accepted,
         Enqueue,
         Expired,
+        HoldIntent,
         Proceed,
         PromotionFinished,
         PromotionPhase,
@@ -39,15 +45,17 @@ with workflow.unsafe.imports_passed_through():
     )
     from model.resources.promotion_task import ClusterPromotionTask, PromotionTask
     from model.resources.stage import Stage as StageManifest
+    from model.rollbacks import rollback as due_rollback
     from model.stage_rules import (
         SETTLING,
         collection_for,
-        find_freight,
-        freight_availability,
         may_verify,
         needs_verification,
         next_availability,
+        next_change_of_windows,
+        next_in_queue,
         passing_through,
+        restrained,
         stage_health,
         to_promote,
         verified_now,
@@ -68,12 +76,14 @@ with workflow.unsafe.imports_passed_through():
     from model.verifications import VerificationFinished, VerificationRequest
     from model.warehouses import (
         FreightQuestion,
+        MetadataRequest,
         Outcome,
         RefreshRequest,
         RetireRequest,
         StageReport,
         StageSubscription,
         WarehouseSnapshot,
+        merged_metadata,
     )
     from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes
     from workflows.links import link
@@ -152,6 +162,9 @@ class Stage:
         # A child's first message can overtake the news of its start: its run id isn't known yet then.
         if running is not None and running.entry.name == message.name and running.entry.run_id in ("", message.run_id):
             self._record(message)
+        elif message.run_id in {e.run_id for e in self.state.queue} | {r.run_id for r in self.state.inbox}:
+            # Its own `enqueue`, sent twice, may still arrive after this.
+            self.state.settled = [*self.state.settled, message.name][-SETTLED:]
         self.state.queue = [entry for entry in self.state.queue if entry.run_id != message.run_id]
         self.state.inbox = [request for request in self.state.inbox if request.run_id != message.run_id]
         self._touch()
@@ -192,15 +205,25 @@ class Stage:
         running = self.state.verifying
         if running is None:
             return Outcome(ok=False, message=f"no verification of Stage {self.state.name} is under way")
+        # Until it is known to run, it can't be told.
+        await workflow.wait_condition(lambda: bool(running.run_id) or self.state.verifying is not running)
         handle = workflow.get_external_workflow_handle(running.workflow_id)
         try:
             await handle.signal("abort", message.actor)
         except FailureError as error:
             workflow.logger.warning("verification %s can't be reached: %s", running.name, error)
-            if self.state.verifying is running:
-                self._lost_verification("it could not be reached")
-                self._touch()
+            self._lost_verification(running.name, "it could not be reached")
+            self._touch()
         return Outcome(message=f"Verification {running.name} is being aborted")
+
+    @workflow.update
+    async def set_metadata(self, message: MetadataRequest) -> Outcome:
+        """Set keys of the Stage's metadata; others stay."""
+        merged = merged_metadata(self.state.metadata, message.values)
+        if merged is None:
+            return Outcome(ok=False, message=f"metadata of Stage {self.state.name} would be larger than 16 KiB")
+        self.state.metadata = merged
+        return Outcome(message=f"metadata of Stage {self.state.name} is set")
 
     @workflow.update
     async def refresh(self, message: RefreshRequest) -> Outcome:
@@ -211,6 +234,22 @@ class Stage:
         self.state.subscribed.clear()
         self._touch()
         return Outcome(message=f"Stage {self.state.name} is being refreshed")
+
+    @workflow.update
+    async def freeze(self, message: FreezeRequest) -> Outcome:
+        """Nothing new starts here until it is thawed; what runs goes on to its end."""
+        self.state.freezes = frozen(self.state.freezes, f"Stage {self.state.name}", message, workflow.now())
+        self._touch()
+        return Outcome(message=f"Stage {self.state.name} is frozen")
+
+    @workflow.update
+    async def thaw(self, message: ThawRequest) -> Outcome:
+        """End a freeze of this Stage."""
+        if not active(self.state.freezes):
+            return Outcome(ok=False, message=f"Stage {self.state.name} is not frozen by itself")
+        self.state.freezes = thawed(self.state.freezes, message, workflow.now())
+        self._touch()
+        return Outcome(message=f"Stage {self.state.name} is thawed")
 
     @workflow.update
     async def retire(self, message: RetireRequest) -> Outcome:
@@ -232,7 +271,12 @@ class Stage:
     @workflow.query
     def describe(self) -> dict[str, Json]:
         """The Stage in Kubernetes' shape, with Kargo's status."""
-        return describe(self.state, self.stage, self._waiting())
+        return describe(self.state, self.stage, self._waiting(), workflow.now())
+
+    @workflow.query
+    def explain(self, freight: list[FreightRecord]) -> StageExplanation:
+        """Why things go on by themselves or not, and of each of these pieces whether it may come, and why."""
+        return explain(self.state, self.stage, freight, self._waiting(), workflow.now())
 
     @workflow.query
     def export(self) -> StageState:
@@ -263,6 +307,7 @@ class Stage:
         """One look at everything, in Kargo's order. Safe to repeat at any time."""
         if self.stage is None:
             return
+        tidy(self.stage, self.state)
         await self._subscribe()
         await self._decide_requests()
         await self._start_next()
@@ -273,6 +318,7 @@ class Stage:
             await self._start_verification()
             self._mark_verified()
             await self._start_next()
+            await self._roll_back()
             await self._auto_promote()
         await self._report()
         self._look_after_turn()
@@ -285,12 +331,18 @@ class Stage:
         """Accept or refuse each request; Freight unknown or unavailable here is asked for once before a no."""
         assert self.stage is not None
         for request in list(self.state.inbox):
+            # While another was being answered, this one may have been aborted, or everything have ended.
+            if request not in self.state.inbox or self.state.retired:
+                continue
             if await self._known(request):
                 continue
             try:
-                plan = self._plan()
+                plan = None if request.rerun and not self.stage.control_flow else self._plan()
             except PlanRefused as refusal:
                 await self._refuse(request, str(refusal))
+                continue
+            if request.warehouse:
+                await self._accept_candidate(request, plan)
                 continue
             record = find_freight(self.state, request.freight)
             verdict = freight_availability(self.stage, self.state, record, workflow.now()) if record else None
@@ -304,6 +356,16 @@ class Stage:
                 continue
             assert record is not None
             await self._accept(request, record.reference, record.alias, plan)
+
+    async def _accept_candidate(self, request: Enqueue, plan: PromotionPlan | None) -> None:
+        """Accept a request for whatever is the candidate of an origin now."""
+        assert self.stage is not None
+        record = candidates(self.stage, self.state, workflow.now()).get(f"Warehouse/{request.warehouse}")
+        if record is None:
+            why = f"no Freight of Warehouse {request.warehouse} is a candidate for Stage {self.state.name}"
+            await self._refuse(request, f"{why}; `towpath explain stage {self.state.name}` says why")
+            return
+        await self._accept(request, record.reference, record.alias, plan)
 
     async def _known(self, request: Enqueue) -> bool:
         """Whether a request has been decided already. A reset run of it never gets a second turn."""
@@ -340,7 +402,10 @@ class Stage:
         )
         return not answered and workflow.now() < asked + ANSWER
 
-    async def _accept(self, request: Enqueue, freight: FreightReference, alias: str, plan: PromotionPlan) -> None:
+    async def _accept(
+        self, request: Enqueue, freight: FreightReference, alias: str, plan: PromotionPlan | None
+    ) -> None:
+        assert self.stage is not None
         entry = QueueEntry(
             name=request.name,
             workflow_id=request.workflow_id,
@@ -349,13 +414,15 @@ class Stage:
             freight_alias=alias,
             actor=request.actor,
             created_at=request.created_at,
+            intent=intent_of(self.stage, self.state, request.actor, freight, workflow.now()),
+            override_window=request.override_window,
         )
         self._drop(request)
-        if not self.state.queue and self._waiting() == "":
+        if not self.state.queue and self._waiting(entry) == "":
             await self._grant(entry, plan)
             return
         self.state.queue = sorted([*self.state.queue, entry], key=lambda queued: queued.name)
-        waiting = self._waiting() or f"Promotion {self.state.queue[0].name} is before it"
+        waiting = self._waiting(entry) or f"Promotion {self.state.queue[0].name} is before it"
         message = Accepted(plan=plan, freight=freight, freight_alias=alias, waiting=waiting)
         if not await self._tell_promotion(entry, "accepted", message):
             self.state.queue = [queued for queued in self.state.queue if queued.name != entry.name]
@@ -376,8 +443,9 @@ class Stage:
     async def _start_next(self) -> None:
         """Give the turn to the first in the queue, if it may start now."""
         assert self.stage is not None
-        while self.state.queue and not self._waiting():
-            entry = self.state.queue.pop(0)
+        while self.state.queue and not self.state.retired and not self._waiting():
+            entry = next_in_queue(self.state, workflow.now()) or self.state.queue[0]
+            self.state.queue = [queued for queued in self.state.queue if queued is not entry]
             record = find_freight(self.state, entry.freight.name)
             verdict = freight_availability(self.stage, self.state, record, workflow.now()) if record else None
             if verdict is None or not verdict.available:
@@ -416,9 +484,14 @@ class Stage:
         assert self.state.promoting is not None
         entry, collection = self.state.promoting.entry, self.state.promoting.collection
         self._release()
-        self.state.last_promotion = message.model_copy(update={"freight": entry.freight, "collection": collection})
+        self.state.last_promotion = message.model_copy(
+            update={"freight": entry.freight, "collection": collection, "rollback": entry.rollback}
+        )
+        if not entry.rollback or message.phase is not PromotionPhase.SUCCEEDED:
+            self.state.rolling_back = []
         self.state.settled = [*self.state.settled, entry.name][-SETTLED:]
         phase = message.phase or PromotionPhase.ERRORED
+        apply_intent(self.state, entry, phase)
         if phase is not PromotionPhase.SUCCEEDED:
             outcomes = {**self.state.outcomes, entry.freight.name: phase}
             self.state.outcomes = dict(list(outcomes.items())[-OUTCOMES:])
@@ -436,75 +509,106 @@ class Stage:
     async def _auto_promote(self) -> None:
         """Start a Promotion of this Stage's own for each origin with a new candidate."""
         assert self.stage is not None
-        for record in to_promote(self.stage, self.state, workflow.now()):
-            try:
-                plan = self._plan()
-            except PlanRefused as refusal:
-                workflow.logger.warning("stage %s can't promote by itself: %s", self.state.name, refusal)
+        tried: set[str] = set()
+        while not self.state.retired:
+            # Asked anew each time: while one Promotion is being started, a person may ask for the next.
+            record = next(
+                (found for found in to_promote(self.stage, self.state, workflow.now()) if found.name not in tried), None
+            )
+            if record is None:
                 return
-            name = run_name(self.state.name, new_ulid(workflow.now(), workflow.random()), record.name)
-            entry = QueueEntry(
-                name=name,
-                workflow_id=promotion_id(self.state.project, name),
-                run_id="",
-                freight=record.reference,
-                freight_alias=record.alias,
-                actor="controller:towpath",
-                created_at=workflow.now(),
-            )
-            may_start = not self.state.queue and self._waiting() == ""
-            granted = None
-            if may_start:
-                self._take_turn(entry)
-                granted = Proceed(context=self._context(entry), plan=plan)
-            request = PromotionRequest(
-                project=self.state.project,
-                stage=self.state.name,
-                name=name,
-                freight=record.name,
-                actor=entry.actor,
-                granted=granted,
-            )
-            phase = PromotionPhase.RUNNING if granted else PromotionPhase.PENDING
-            values = {
-                PROJECT: self.state.project,
-                STAGE: self.state.name,
-                WAREHOUSE: record.reference.origin.name,
-                FREIGHT: record.name,
-                PHASE: phase.value,
-            }
-            try:
-                handle = await workflow.start_child_workflow(
-                    "Promotion",
-                    request,
-                    id=entry.workflow_id,
-                    parent_close_policy=ParentClosePolicy.ABANDON,
-                    search_attributes=attributes(values),
-                    memo={SUMMARY: {"freightAlias": record.alias, "actor": entry.actor}},
-                    static_summary=f"promote {record.alias or record.name[:7]} to {self.state.name}",
-                    static_details=f"Auto-promotion by `{workflow.info().workflow_id}`",
-                )
-            except FailureError as error:
-                workflow.logger.error("promotion %s could not be started: %s", name, error)
-                if granted:
-                    self._release()
+            tried.add(record.name)
+            await self._promote_by_itself(record)
+
+    async def _roll_back(self) -> None:
+        """Go back to what was verified last, where the policy says so: one origin after the other."""
+        assert self.stage is not None
+        now = workflow.now()
+        if self.state.retired or restrained(self.state, now) is not None:
+            return
+        due = due_rollback(self.state, now)
+        if due is not None:
+            self.state.rolled_back, self.state.rolling_back = due.cause, due.pieces
+        while self.state.rolling_back and not self.state.queue and not self._waiting():
+            piece = self.state.rolling_back.pop(0)
+            record = find_freight(self.state, piece.name)
+            if record is None or not freight_availability(self.stage, self.state, record, now).available:
+                workflow.logger.warning("freight %s, verified here before, is no longer available", piece.name)
                 continue
-            run_id = handle.first_execution_run_id or ""
-            promoting = self.state.promoting
-            if granted and promoting is not None and promoting.entry.name == name and self.state.turn is not None:
-                promoting.entry.run_id = self.state.turn.run_id = run_id
-            elif not granted:
-                # Until its own `enqueue` arrives it counts as asking, so that it isn't started twice.
-                self.enqueue(
-                    Enqueue(
-                        name=name,
-                        workflow_id=entry.workflow_id,
-                        run_id=run_id,
-                        freight=record.name,
-                        actor=entry.actor,
-                        created_at=entry.created_at,
-                    )
+            await self._promote_by_itself(record, rollback=True)
+
+    async def _promote_by_itself(self, record: FreightRecord, *, rollback: bool = False) -> None:
+        """Start a Promotion of this Stage's own. A rollback holds its origin, or it would be undone at once."""
+        try:
+            plan = self._plan()
+        except PlanRefused as refusal:
+            workflow.logger.warning("stage %s can't promote by itself: %s", self.state.name, refusal)
+            return
+        name = run_name(self.state.name, new_ulid(workflow.now(), workflow.random()), record.name)
+        entry = QueueEntry(
+            name=name,
+            workflow_id=promotion_id(self.state.project, name),
+            run_id="",
+            freight=record.reference,
+            freight_alias=record.alias,
+            actor="controller:towpath",
+            created_at=workflow.now(),
+            intent=HoldIntent.HOLD if rollback and self.state.bundle.auto_promotion else None,
+            rollback=rollback,
+        )
+        may_start = not self.state.queue and self._waiting(entry) == ""
+        granted = None
+        if may_start:
+            self._take_turn(entry)
+            granted = Proceed(context=self._context(entry), plan=plan)
+        request = PromotionRequest(
+            project=self.state.project,
+            stage=self.state.name,
+            name=name,
+            freight=record.name,
+            actor=entry.actor,
+            granted=granted,
+        )
+        phase = PromotionPhase.RUNNING if granted else PromotionPhase.PENDING
+        values = {
+            PROJECT: self.state.project,
+            STAGE: self.state.name,
+            WAREHOUSE: record.reference.origin.name,
+            FREIGHT: record.name,
+            PHASE: phase.value,
+        }
+        try:
+            handle = await workflow.start_child_workflow(
+                "Promotion",
+                request,
+                id=entry.workflow_id,
+                parent_close_policy=ParentClosePolicy.ABANDON,
+                search_attributes=attributes(values),
+                memo={SUMMARY: {"freightAlias": record.alias, "actor": entry.actor}},
+                static_summary=f"promote {record.alias or record.name[:7]} to {self.state.name}",
+                static_details=f"{'Rollback' if rollback else 'Auto-promotion'} by `{workflow.info().workflow_id}`",
+            )
+        except FailureError as error:
+            workflow.logger.error("promotion %s could not be started: %s", name, error)
+            if granted:
+                self._release()
+            return
+        run_id = handle.first_execution_run_id or ""
+        promoting = self.state.promoting
+        if granted and promoting is not None and promoting.entry.name == name and self.state.turn is not None:
+            promoting.entry.run_id = self.state.turn.run_id = run_id
+        elif not granted:
+            # Until its own `enqueue` arrives it counts as asking, so that it isn't started twice.
+            self.enqueue(
+                Enqueue(
+                    name=name,
+                    workflow_id=entry.workflow_id,
+                    run_id=run_id,
+                    freight=record.name,
+                    actor=entry.actor,
+                    created_at=entry.created_at,
                 )
+            )
 
     def _plan(self) -> PromotionPlan:
         assert self.stage is not None
@@ -525,6 +629,7 @@ class Stage:
             freight=entry.freight,
             freight_alias=entry.freight_alias,
             collection=self.state.promoting.collection,
+            rollback=entry.rollback,
             origins=self._origins(),
         )
 
@@ -540,11 +645,12 @@ class Stage:
             for request in self.stage.spec.requested_freight
         ]
 
-    def _waiting(self) -> str:
-        """Why the next Promotion may not start now; empty: it may."""
+    def _waiting(self, entry: QueueEntry | None = None) -> str:
+        """Why a Promotion, by default the next in the queue, may not start now; empty: it may."""
         if self.stage is None:
             return "the Stage is not configured yet"
-        waiting = why_wait(self.stage, self.state, workflow.now())
+        entry = entry or next_in_queue(self.state, workflow.now())
+        waiting = why_wait(self.stage, self.state, workflow.now(), entry.override_window if entry else "")
         return waiting.reason if waiting else ""
 
     def _look_after_turn(self) -> None:
@@ -574,7 +680,7 @@ class Stage:
         # Its own word may be on the way: a holder that ended properly has told us before it closed.
         self.lease = None
         if self.state.verifying is not None:
-            self._lost_verification(f"its run ended without a word: {report.status}")
+            self._lost_verification(turn.name, f"its run ended without a word: {report.status}")
         elif self.state.promoting is not None:
             self._record(
                 PromotionFinished(
@@ -631,7 +737,9 @@ class Stage:
             await asyncio.sleep(interval.total_seconds())
         if self.state.last_promotion is last and self.state.promoting is None:
             self.state.health = health
-        self.health_watch = None
+        # A watch that was stopped in the very moment of its answer comes here too; by then another may have begun.
+        if self.health_watch is asyncio.current_task():
+            self.health_watch = None
         self._touch()
 
     def _stop_health_watch(self) -> None:
@@ -644,7 +752,7 @@ class Stage:
     async def _start_verification(self) -> None:
         assert self.stage is not None
         current = self.state.current()
-        if current is None or not may_verify(self.stage, self.state):
+        if current is None or self.state.retired or not may_verify(self.stage, self.state):
             return
         actor, self.state.reverify = self.state.reverify or "", None
         name = run_name(self.state.name, new_ulid(workflow.now(), workflow.random()), current.id)
@@ -705,7 +813,7 @@ class Stage:
                 static_details=f"Stage: `{workflow.info().workflow_id}`\n\nafter Promotion `{request.promotion}`",
             )
         except FailureError as error:
-            self._lost_verification(f"it could not be started: {error}")
+            self._lost_verification(name, f"it could not be started: {error}")
             return
         if self.state.verifying is not None and self.state.verifying.name == name:
             self.state.verifying.run_id = handle.first_execution_run_id or ""
@@ -737,11 +845,12 @@ class Stage:
         except FailureError as error:
             workflow.logger.info("%s was over already: %s", workflow_id, error)
 
-    def _lost_verification(self, reason: str) -> None:
-        assert self.state.verifying is not None
+    def _lost_verification(self, name: str, reason: str) -> None:
+        if self.state.verifying is None or self.state.verifying.name != name:
+            return
         self._verified(
             VerificationFinished(
-                name=self.state.verifying.name,
+                name=name,
                 phase=VerificationPhase.ERROR,
                 message=reason,
                 finished_at=workflow.now(),
@@ -878,6 +987,9 @@ class Stage:
         except FailureError as error:
             workflow.logger.info("project %s could not be told: %s", self.state.project, error)
         await workflow.wait_condition(workflow.all_handlers_finished)
+        # Who asked too late hears it, too, rather than waiting to ask again.
+        while self.state.inbox:
+            await self._refuse(self.state.inbox[0], f"Stage {self.state.name} is deleted")
 
     # Odds and ends of the loop
 
@@ -909,6 +1021,8 @@ class Stage:
         issues = "; ".join(health.issues)[:400] if health else ""
         lines.append(f"- health {glance.health or '—'}{f': {issues}' if issues else ''}")
         lines.append(f"- turn: {link(self.state.turn.workflow_id) if self.state.turn else 'free'}")
+        if glance.frozen:
+            lines.append(f"- {glance.frozen}")
         if self.state.queue:
             lines.append(f"- queued: {glance.queued}, because {glance.waiting or 'its turn is about to come'}")
             lines += [f"  - {link(entry.workflow_id)}" for entry in self.state.queue[:HISTORY]]
@@ -924,7 +1038,7 @@ class Stage:
         """Wake up by itself when time alone changes something."""
         assert self.stage is not None
         now = workflow.now()
-        moments: list[datetime | None] = [next_availability(self.stage, self.state, now)]
+        moments = [next_availability(self.stage, self.state, now), next_change_of_windows(self.state, now)]
         if self.state.turn is not None and self.lease is None:
             moments.append(self.state.turn.since + LEASE)
         if needs_verification(self.stage, self.state):

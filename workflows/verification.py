@@ -226,6 +226,7 @@ class Verification:
             number=result.count + result.error + 1,
             args=prepared.args,
             context=context,
+            run_started_at=self._status.started_at,
             in_flight=result.last if result.in_flight else None,
             terminate=terminate,
         )
@@ -240,11 +241,13 @@ class Verification:
         if not result.in_flight:
             begun = Measurement(phase=VerificationPhase.RUNNING, started_at=workflow.now())
             record_measurement(result, begun)
-        report = await self._report(request)
+        report = await self._report(request, whole=metric.lasting)
         if report.unresolved:
-            self._forget(result)
+            if not metric.lasting:  # else it is in flight, and ended by `_finish`
+                self._forget(result)
             self._fail(report.unresolved)
             return
+        result.metadata |= report.metadata
         measurement = report.measurement or Measurement(phase=VerificationPhase.ERROR, message="no measurement")
         if result.last is not None:
             measurement.started_at = result.last.started_at
@@ -257,7 +260,11 @@ class Verification:
         record_measurement(result, measurement)
         self._assess(metric, result)
 
-    async def _report(self, request: MeasurementRequest) -> MeasurementReport:
+    async def _report(self, request: MeasurementRequest, whole: bool) -> MeasurementReport:
+        # What a provider is about to start elsewhere can be ended only once that has happened, or surely won't.
+        cancellation = workflow.ActivityCancellationType.TRY_CANCEL
+        if whole and request.in_flight is None:
+            cancellation = workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
         try:
             report: MeasurementReport = await workflow.execute_activity(
                 "measure",
@@ -268,6 +275,7 @@ class Verification:
                 schedule_to_close_timeout=LONGEST_TERMINATION if request.terminate else None,
                 heartbeat_timeout=HEARTBEAT_TIMEOUT,
                 retry_policy=LOST_WORKER,
+                cancellation_type=cancellation,
             )
         except ActivityError as error:
             if is_cancelled_exception(error):
@@ -289,8 +297,10 @@ class Verification:
 
     async def _finish(self) -> VerificationFinished:
         status = self._status
-        if not self._over:
-            await self._end_in_flight()
+        # Whatever comes of what is ended here, an abort stays one.
+        aborted = not self._over
+        await self._end_in_flight()
+        if aborted:
             assess_run(status, self._prepared.schedules, terminate=True, now=workflow.now())
             # Argo Rollouts would call a terminated run Successful, Kargo Failed; it was neither.
             by = f" by {self._state.aborted_by}" if self._state.aborted_by else ""
@@ -310,15 +320,15 @@ class Verification:
         return finished
 
     async def _end_in_flight(self) -> None:
-        """End what providers have in flight elsewhere; forget what was only being asked."""
+        """End what providers have in flight elsewhere, or may have; forget what was only being asked."""
         for place, metric in enumerate(self._prepared.schedules):
             result = self._status.result(metric.name)
             if result is None or result.last is None or not result.in_flight:
                 continue
-            if result.last.resume_at is None:
-                self._forget(result)
-            else:
+            if result.last.resume_at is not None or metric.lasting:
                 await self._measure(place, terminate=True)
+            else:
+                self._forget(result)
 
     async def _tell_stage(self, finished: VerificationFinished) -> None:
         if not self._request.stage_workflow:

@@ -37,6 +37,7 @@ with workflow.unsafe.imports_passed_through():
         AliasRequest,
         ApproveRequest,
         FreightQuestion,
+        MetadataRequest,
         Outcome,
         RefreshRequest,
         RetireRequest,
@@ -44,6 +45,7 @@ with workflow.unsafe.imports_passed_through():
         StageSubscription,
         WarehouseConfiguration,
         WarehouseSnapshot,
+        merged_metadata,
     )
     from workflows.attributes import SUMMARY
     from workflows.tempo import history_is_long
@@ -100,11 +102,13 @@ class Warehouse:
     @workflow.signal
     def subscribe(self, message: StageSubscription) -> None:
         """A Stage says what it asks for; told anew even if nothing has changed."""
-        if message.forget:
-            forget_stage(self.state, message.stage)
-            self._touch()
-            return
         known = self.state.subscriptions.get(message.stage)
+        if message.forget:
+            # A farewell that comes late takes nothing from a Stage that was made anew in the meantime.
+            if known is None or message.revision >= known.revision:
+                forget_stage(self.state, message.stage)
+                self._touch()
+            return
         if known is None or message.revision >= known.revision:
             if message.request is None:
                 self.state.subscriptions.pop(message.stage, None)
@@ -161,6 +165,19 @@ class Warehouse:
         record.alias = message.alias
         self._touch()
         return Outcome(message=f"Freight {record.name} has the alias {message.alias}")
+
+    @workflow.update
+    async def set_metadata(self, message: MetadataRequest) -> Outcome:
+        """Set keys of the metadata of Freight; others stay."""
+        record = self.state.freight.get(message.freight)
+        if record is None:
+            return Outcome(ok=False, message=f"Freight {message.freight} does not exist in Warehouse {self.state.name}")
+        merged = merged_metadata(record.metadata, message.values)
+        if merged is None:
+            return Outcome(ok=False, message=f"metadata of Freight {record.name} would be larger than 16 KiB")
+        record.metadata = merged
+        self._touch()
+        return Outcome(message=f"metadata of Freight {record.name} is set")
 
     @workflow.update
     async def refresh(self, message: RefreshRequest) -> Outcome:
@@ -405,10 +422,13 @@ class Warehouse:
                     raise
                 # A Stage that is gone is no longer a subscriber; a new one subscribes by itself.
                 workflow.logger.info("stage %s could not be told: %s", stage, error)
-                self.state.subscriptions.pop(stage, None)
+                if self.state.subscriptions.get(stage) is subscription:
+                    self.state.subscriptions.pop(stage)
 
     async def _take_leave(self) -> None:
         """Deleted: its Schedule and the Discovery that runs end, and the Project forgets it."""
+        if self.scheduling is not None:
+            self.scheduling.cancel()
         try:
             await workflow.execute_activity(
                 "delete-schedule",

@@ -19,6 +19,8 @@ class _Trouble:
     since: float
     until: float
     plight: str
+    #: The host itself asked to be left alone.
+    asked: bool = False
 
 
 class Backoff:
@@ -35,15 +37,20 @@ class Backoff:
     def now(self) -> float:
         return self._clock()
 
-    def pause(self, host: str) -> tuple[timedelta, str] | None:
-        """How long the host is still left alone, and what happened; None: it may be asked."""
+    def pause(self, host: str, *, insisting: bool = False) -> tuple[timedelta, str] | None:
+        """How long the host is still left alone, and what happened; None: it may be asked.
+
+        `insisting`: a person wants to know now. That counts for more than our own caution, not than the host's word.
+        """
         trouble = self._troubles.get(host)
-        if trouble is None or (rest := trouble.until - self._clock()) <= 0:
+        if trouble is None or (rest := trouble.until - self._clock()) <= 0 or (insisting and not trouble.asked):
             return None
         return timedelta(seconds=rest), trouble.plight
 
-    def failed(self, host: str, plight: str, *, began: float, retry_after: timedelta | None = None) -> timedelta:
-        """Note that a request begun at `began` failed. Returns the pause that follows."""
+    def failed(
+        self, host: str, plight: str, *, began: float, limited: bool = False, retry_after: timedelta | None = None
+    ) -> timedelta:
+        """Note that a request begun at `began` failed, `limited`: by too many. Returns the pause that follows."""
         now = self._clock()
         trouble = self._troubles.get(host)
         if trouble is None or began >= trouble.until:
@@ -51,6 +58,7 @@ class Backoff:
             pause = min(FIRST_PAUSE * 2 ** min(failures - 1, 10), LONGEST_PAUSE).total_seconds()
             pause *= 1 + self._random.random() / 10
             trouble = self._troubles[host] = _Trouble(failures, now, now + pause, plight)
+        trouble.asked = trouble.asked or limited or retry_after is not None
         if retry_after is not None:
             trouble.until = max(trouble.until, now + retry_after.total_seconds())
         return timedelta(seconds=trouble.until - now)

@@ -336,8 +336,7 @@ def _bound_annotations(image: ImageSubscription, references: list[DiscoveredImag
 
 def registry_failure(error: RegistryError) -> LookFailed:
     """A registry's error as that of a look."""
-    plight = ""
+    plight, limited = "", isinstance(error, RateLimited)
     if error.host_fault:
-        limited = isinstance(error, RateLimited)
         plight = "it takes no more requests for now (429)" if limited else "it is in trouble or can't be reached"
-    return LookFailed(str(error), plight=plight, retry_after=error.retry_after)
+    return LookFailed(str(error), plight=plight, limited=limited, retry_after=error.retry_after)

@@ -40,12 +40,16 @@ class CacheByTagPolicy(StrEnum):
 class LookFailed(Exception):
     """A subscription could not be looked at; the message is for people and holds no secret.
 
-    `plight`, where the whole host is in trouble, says which, without naming the repository.
+    `plight`, where the whole host is in trouble, says which, without naming the repository; `limited`: it has had too
+    many requests.
     """
 
-    def __init__(self, message: str, *, plight: str = "", retry_after: timedelta | None = None) -> None:
+    def __init__(
+        self, message: str, *, plight: str = "", limited: bool = False, retry_after: timedelta | None = None
+    ) -> None:
         super().__init__(message)
         self.plight = plight
+        self.limited = limited
         self.retry_after = retry_after
         #: How long the host is left alone now; None: look again at the interval.
         self.pause: timedelta | None = None
@@ -82,9 +86,11 @@ class Look:
     async def asking(self, host: str) -> AsyncIterator[None]:
         """Within it, the host is asked: not while it is paused, and its failures pause it for all.
 
+        A look that somebody asked for doesn't mind the pause, unless the host itself wants it.
+
         Raises HostPaused. What is raised within must be LookFailed.
         """
-        if (paused := self.backoff.pause(host)) is not None:
+        if (paused := self.backoff.pause(host, insisting=self.thorough)) is not None:
             failure = HostPaused(f"{host} is left alone for a while, because {paused[1]}")
             failure.pause = paused[0]
             raise failure
@@ -93,7 +99,9 @@ class Look:
             yield
         except LookFailed as failed:
             if failed.plight:
-                failed.pause = self.backoff.failed(host, failed.plight, began=began, retry_after=failed.retry_after)
+                failed.pause = self.backoff.failed(
+                    host, failed.plight, began=began, limited=failed.limited, retry_after=failed.retry_after
+                )
             else:
                 self.backoff.succeeded(host, began=began)
             raise

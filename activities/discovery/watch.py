@@ -19,7 +19,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.credentials import Credentials
-from activities.discovery import git, image  # noqa: F401  # they register themselves
+from activities.discovery import chart, git, image  # noqa: F401  # they register themselves
 from activities.discovery.backoff import Backoff
 from activities.discovery.look import SUBSCRIBERS, CacheByTagPolicy, Found, HostPaused, Look, LookFailed
 from activities.discovery.memory import Memory
@@ -194,7 +194,10 @@ async def _find(subscription: RepoSubscription, look: Look) -> Found:
         try:
             find = SUBSCRIBERS.get(subscription.type)
             if find is None:
-                raise LookFailed(f"subscriptions of type {subscription.type} are not supported yet")
+                raise LookFailed(
+                    f"no worker here knows subscriptions of type {subscription.type}: install what brings them there "
+                    "(entry point group towpath.subscriptions), and restart it"
+                )
             return await find(subscription, look)
         except LookFailed as failed:
             raise _Failed(name, failed, mask.text(f"{name}: {failed}")) from None

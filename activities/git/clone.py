@@ -7,10 +7,10 @@ are hard links to the mirror's packs. So promotions don't disturb each other, an
 from __future__ import annotations
 
 import asyncio
-import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,11 +19,13 @@ from pathlib import Path
 from activities.git.command import Output
 from activities.git.errors import MirrorBroken
 from activities.git.mirrors import Git, repository_config
+from activities.git.objects import share_objects
 from activities.git.refs import Remote
 from activities.steps.registry import StepErrored
 
 _NOTES = "towpath.json"
 _BASE = "towpath-base"
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Clone:
         }
         (self.path / _NOTES).write_text(json.dumps(notes))
         try:
-            _share_objects(mirror / "objects", self.path / "objects")
+            share_objects(mirror / "objects", self.path / "objects")
         except FileNotFoundError as error:
             raise MirrorBroken(f"{error.filename} is gone") from None
 
@@ -116,6 +118,11 @@ class Clone:
             await tree.run("sparse-checkout", "set", "--cone", "--stdin", stdin="".join(f"{name}\n" for name in sparse))
             await tree.run("read-tree", "-mu", "HEAD", remote=lazily)
         return tree
+
+    async def give_back(self) -> None:
+        """Give the mirror what was made here and pushed, so that no later clone fetches it."""
+        if not self.blobless:
+            await self.git.take_in(self.url, self.path / "objects")
 
     async def run(self, *args: str, remote: Remote | None = None, stdin: str | None = None) -> Output:
         return await self.git.command.run(*args, git_dir=self.path, remote=remote, stdin=stdin)
@@ -187,7 +194,19 @@ class Worktree:
 
     async def head(self) -> str:
         """The id of the commit that is checked out."""
+        if (found := self._loose_head()) is not None:
+            return found
         return (await self.run("rev-parse", "--verify", "HEAD^{commit}")).out.strip()
+
+    def _loose_head(self) -> str | None:
+        """HEAD, where it is written as Git writes it after a commit; read here, it costs no process."""
+        try:
+            text = (self.git_dir / "HEAD").read_text().strip()
+            if text.startswith("ref: refs/heads/"):
+                text = (self.clone.path / text.removeprefix("ref: ")).read_text().strip()
+        except (OSError, UnicodeDecodeError):
+            return None
+        return text if _COMMIT.fullmatch(text) else None
 
     def base(self) -> str:
         """The id of the commit that git-clone checked out here."""
@@ -217,25 +236,3 @@ class Worktree:
 def directory(workspace: Path) -> Path:
     """Where the repositories behind a workspace's worktrees lie: beside it, out of steps' reach."""
     return workspace.parent / "git"
-
-
-def _share_objects(source: Path, target: Path) -> None:
-    """Give a repository another's packs: hard links, copies where the file systems differ. Packs never change."""
-    names = sorted(entry.name for entry in os.scandir(source / "pack") if not entry.name.startswith("tmp_"))
-    # A pack is usable once its index is there: link that last.
-    for name in sorted(names, key=lambda name: name.endswith(".idx")):
-        _link(source / "pack" / name, target / "pack" / name)
-    for group in os.scandir(source):
-        if len(group.name) == 2 and group.is_dir():
-            (target / group.name).mkdir(exist_ok=True)
-            for entry in os.scandir(group.path):
-                _link(Path(entry.path), target / group.name / entry.name)
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError as error:
-        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP):
-            raise
-        shutil.copyfile(source, target)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import fcntl
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -19,11 +20,17 @@ from weakref import WeakValueDictionary
 from activities.git.command import GitCommand, Output
 from activities.git.errors import GitError, MirrorBroken, RefNotFound
 from activities.git.history import Commit, mainline
+from activities.git.objects import share_objects
 from activities.git.refs import Remote, RemoteRefs, branch_ref, tag_ref
 from activities.settings import ActivitySettings
 
-#: Above this number of packs a mirror is repacked; nothing is ever dropped from it.
+logger = logging.getLogger(__name__)
+
+#: Seconds for which an optional use of a mirror waits for it.
+_PATIENCE = 1.0
+#: Above these numbers of packs and of loose objects a mirror is repacked; nothing is ever dropped from it.
 _PACKS = 40
+_LOOSE = 250
 
 
 class Git:
@@ -96,6 +103,23 @@ class Git:
                 await asyncio.to_thread(shutil.rmtree, path, True)
             return await self._fetched(remote, [*commits, *tags], blobless)
 
+    async def take_in(self, url: str, objects: Path) -> None:
+        """Have the mirror of this repository hold these objects too, if there is a mirror.
+
+        They must be at the remote: whoever finds a commit here doesn't fetch it. Where it can't be done, or the mirror
+        is busy for more than a second, they are fetched when they are needed.
+        """
+        path = self.mirror_path(url)
+        if not await asyncio.to_thread((path / "HEAD").exists):
+            return
+        try:
+            async with asyncio.timeout(_PATIENCE) as limit, self._locked(path):
+                limit.reschedule(None)
+                await asyncio.to_thread(share_objects, objects, path / "objects")
+                await self._tidy(path)
+        except OSError as error:
+            logger.info("mirror %s did not take in what was pushed: %s", path.name, error)
+
     async def history(self, remote: Remote, tip: str, *, limit: int, since: datetime | None = None) -> list[Commit]:
         """The mainline from this commit back, newest first, at most `limit` commits, none older than `since`.
 
@@ -140,9 +164,9 @@ class Git:
         try:
             if len(full) < len(missing):
                 raise RefNotFound("a shortened commit id")
-            await self.command.run(
-                *arguments, "origin", *(f"+{oid}:refs/tips/{oid}" for oid in full), git_dir=path, remote=remote
-            )
+            # Through stdin: there may be thousands.
+            wanted = "".join(f"+{oid}:refs/tips/{oid}\n" for oid in full)
+            await self.command.run(*arguments, "--stdin", "origin", git_dir=path, remote=remote, stdin=wanted)
         except RefNotFound:
             # Shortened ids, and servers that give out only tips: everything the remote has, then look.
             await self.command.run(
@@ -169,8 +193,7 @@ class Git:
         return found.out.strip()
 
     async def _tidy(self, path: Path) -> None:
-        packs = await asyncio.to_thread(lambda: len(list((path / "objects" / "pack").glob("*.pack"))))
-        if packs > _PACKS:
+        if await asyncio.to_thread(_is_scattered, path / "objects"):
             # Geometric: joins packs as they are; what no ref holds any more stays, for promotions under way.
             with contextlib.suppress(GitError):
                 await self.command.run("repack", "--quiet", "-d", "--geometric=2", git_dir=path)
@@ -192,6 +215,12 @@ class Git:
                 yield
             finally:
                 os.close(descriptor)
+
+
+def _is_scattered(objects: Path) -> bool:
+    if sum(1 for _ in (objects / "pack").glob("*.pack")) > _PACKS:
+        return True
+    return sum(1 for _ in objects.glob("[0-9a-f][0-9a-f]/*")) > _LOOSE
 
 
 def repository_config(url: str, *, blobless: bool, worktrees: bool = False) -> str:

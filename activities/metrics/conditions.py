@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from activities.metrics.registry import MetricError
 from expressions.errors import ExpressionError, Fault
-from expressions.evaluator import evaluate
+from expressions.evaluator import compile_expression, evaluate
 from expressions.values import Function, Value, is_number, type_name
 from model.analysis import assess_measurement
 from model.base import Json
@@ -17,6 +17,16 @@ from model.references import VerificationPhase
 def judge(metric: Mapping[str, Json], result: Json) -> VerificationPhase:
     """The phase that the metric's conditions give this result. Raises MetricError where one can't be evaluated."""
     return assess_measurement(_holds(metric, "successCondition", result), _holds(metric, "failureCondition", result))
+
+
+def check_syntax(field: str, condition: str) -> None:
+    """Raises MetricError where a condition can't be read. What it names and compares, only a result can tell."""
+    if not condition:
+        return
+    try:
+        compile_expression(condition)
+    except ExpressionError as error:
+        raise MetricError(f'could not read {field} "{condition}": {error}') from None
 
 
 def _holds(metric: Mapping[str, Json], field: str, result: Json) -> bool | None:

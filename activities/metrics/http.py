@@ -6,6 +6,7 @@ Whoever may write an AnalysisTemplate chooses the address; the worker must not f
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from activities.guarded import GuardedTransport
 from activities.mask import Mask
 from activities.metrics.registry import MetricError
 from model.base import Json
-from model.resources.analysis_template import OAuth2
+from model.providers.authentication import OAuth2
 
 #: Bytes of an answer that are read at most, after decompression.
 MAX_BODY = 4 * 1024 * 1024
@@ -56,15 +57,23 @@ def _number(digits: str) -> int | float:
 class MetricClient:
     """Sends the requests of one measurement. Use it with `async with`; `timeout` seconds bound all of them together.
 
-    Raises MetricError, naming host and reason.
+    Redirects are followed, except with `redirects=False`: for requests with credentials in headers of their own, which
+    would go along to wherever they lead. Raises MetricError, naming host and reason.
     """
 
-    def __init__(self, *, timeout: float, verify: bool = True, mirrors: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        timeout: float,
+        verify: bool = True,
+        mirrors: Mapping[str, str] | None = None,
+        redirects: bool = True,
+    ) -> None:
         self._timeout = timeout
         self._client = httpx.AsyncClient(
             transport=GuardedTransport(verify=verify, mirrors=mirrors),
             timeout=timeout,
-            follow_redirects=True,
+            follow_redirects=redirects,
             max_redirects=MAX_REDIRECTS,
             headers={"User-Agent": "towpath"},
         )
@@ -87,8 +96,8 @@ class MetricClient:
         form: Mapping[str, str] | None = None,
         auth: tuple[str, str] | None = None,
     ) -> Answer:
-        """One request, redirects followed."""
-        where = _shown(url)
+        """One request."""
+        where = shown_url(url)
         try:
             async with asyncio.timeout_at(self._deadline):
                 request = self._client.build_request(
@@ -127,19 +136,26 @@ class MetricClient:
             credentials = {"client_id": oauth2.client_id, "client_secret": oauth2.client_secret}
             answer = await self.send("POST", oauth2.token_url, form=form | credentials)
         if not answer.ok:
-            raise MetricError(f"oauth2: the token server {_shown(oauth2.token_url)} answered {answer.status}")
+            raise MetricError(f"oauth2: the token server {shown_url(oauth2.token_url)} answered {answer.status}")
         try:
             token: Any = answer.json()
         except (ValueError, RecursionError):
             token = None
         if not isinstance(token, dict) or not isinstance(token.get("access_token"), str) or not token["access_token"]:
-            raise MetricError(f"oauth2: the token server {_shown(oauth2.token_url)} gave no access_token")
+            raise MetricError(f"oauth2: the token server {shown_url(oauth2.token_url)} gave no access_token")
         mask.add(token["access_token"])
         kind = str(token.get("token_type") or "Bearer")
         return f"{'Bearer' if kind.lower() == 'bearer' else kind} {token['access_token']}"
 
 
-def _shown(url: str) -> str:
+def basic_authorization(username: str, password: str, mask: Mask) -> str:
+    """The value of an Authorization header by HTTP Basic, masked from now on."""
+    encoded = base64.b64encode(f"{username}:{password}".encode()).decode()
+    mask.add(encoded)
+    return f"Basic {encoded}"
+
+
+def shown_url(url: str) -> str:
     """A URL for messages: without user, password and query, where secrets stand."""
     try:
         parsed = httpx.URL(url)

@@ -7,7 +7,7 @@ import importlib
 import pkgutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -43,6 +43,8 @@ class Reading:
     #: Where the provider judges by itself: the phase; conditions are not asked.
     phase: VerificationPhase | None = None
     message: str = ""
+    #: What is kept of the metric rather than of one measurement, such as the query as it was sent.
+    resolved: dict[str, str] = field(default_factory=dict)
     #: Not finished yet (`phase` is Running): look again then.
     resume_at: datetime | None = None
 
@@ -63,6 +65,10 @@ class MetricContext:
     outside: Outside
     #: Secrets that a provider gets on its way, such as tokens, are added here.
     mask: Mask
+    #: When the run began.
+    run_started_at: datetime | None = None
+    #: The metric's `interval`.
+    interval: timedelta | None = None
 
 
 Config = TypeVar("Config", bound=BaseModel)
@@ -93,6 +99,9 @@ class Provider:
             raise MetricError(f"{self.name}: {'; '.join(problems)}") from None
 
 
+#: Key of a measurement's metadata under which logs are kept; what is there may be longer than other metadata.
+LOGS = "logs"
+
 #: All providers this worker knows, by their name in manifests.
 PROVIDERS: dict[str, Provider] = {}
 
@@ -103,7 +112,10 @@ def provider(
     """Register an async function `(config, context) -> Reading` as the provider `name`.
 
     A provider whose measurements take long returns a Reading in phase Running, and brings `resume`, which looks at
-    such a measurement again, and `terminate`, which ends it. Raises ValueError when the name is taken.
+    such a measurement again, and `terminate`, which ends it, and is called even where `measure` was cut short: what it
+    started must be found again by `context.run`, `context.metric` and `context.number`. A provider of another package
+    has a slash in its name, as manifests name it: `plugin: {acme/oracle: {…}}`.
+    Raises ValueError when the name is taken.
     """
 
     def register(measure: Callable[[Config, MetricContext], Awaitable[Reading]]) -> Measure:

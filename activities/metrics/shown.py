@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
+from decimal import Decimal
 
 from model.base import Json
 
 #: Longer values are cut in what is recorded; conditions see them whole.
 MAX_VALUE = 4096
+#: Longer logs are cut at their beginning: the end says how it ended.
+MAX_LOGS = 16 * 1024
 
 
 def shown_float(number: float) -> str:
@@ -19,8 +23,12 @@ def shown_float(number: float) -> str:
         return "+Inf" if number > 0 else "-Inf"
     if float(number).is_integer():
         return str(int(number))
-    text = repr(float(number))
-    return f"{number:f}".rstrip("0") if "e" in text and abs(number) > 1 else text
+    return format(Decimal(repr(float(number))), "f")
+
+
+def shown_floats(numbers: Iterable[float]) -> str:
+    """Numbers in a list: `[1,0.5,NaN]`."""
+    return f"[{','.join(map(shown_float, numbers))}]"
 
 
 def _whole(value: Json) -> Json:
@@ -41,3 +49,8 @@ def shown_json(value: Json) -> str:
 def cut(text: str) -> str:
     """The text, at most MAX_VALUE long, with a mark where something is missing."""
     return text if len(text) <= MAX_VALUE else f"{text[: MAX_VALUE - 1]}…"
+
+
+def cut_logs(text: str) -> str:
+    """The end of logs, at most MAX_LOGS long, with a mark where something is missing."""
+    return text if len(text) <= MAX_LOGS else f"…{text[-MAX_LOGS + 1 :]}"

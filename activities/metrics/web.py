@@ -11,7 +11,8 @@ from activities.metrics.http import MetricClient
 from activities.metrics.registry import MetricContext, MetricError, Reading, provider
 from activities.metrics.shown import shown_json
 from model.jsonpath import JSONPath, JSONPathError
-from model.resources.analysis_template import OAuth2, WebMetric
+from model.providers.authentication import OAuth2
+from model.providers.web import WebMetric
 
 DEFAULT_TIMEOUT = 10
 

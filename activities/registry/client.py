@@ -10,12 +10,14 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
 import httpx
 from pydantic import Field, ValidationError
 
+from activities.downloads import TooLargeDownload, chunks_of, file_digest, save
 from activities.registry.address import Address, RegistrySettings, locate
 from activities.registry.challenge import Challenge, read_challenges
 from activities.registry.description import (
@@ -59,6 +61,8 @@ MAX_PLATFORMS = 64
 #: Seconds until an answer has begun, and until it is complete.
 RESPONSE_TIMEOUT = 30.0
 TOTAL_TIMEOUT = 120.0
+#: Seconds until content that is streamed is through.
+TRANSFER_TIMEOUT = 900.0
 #: Lifetime of a token that doesn't say (distribution: token authentication), and what is cut off every one.
 _TOKEN_LIFETIME = 60.0
 _TOKEN_MARGIN = 10.0
@@ -97,6 +101,10 @@ class _WireToken(Wire):
     expires_in: float = _TOKEN_LIFETIME
 
 
+class _WireTyped(Wire):
+    media_type: str = Field(default="", alias="mediaType")
+
+
 class _WireError(Wire):
     code: str = ""
     message: str = ""
@@ -107,7 +115,9 @@ class _WireErrors(Wire):
 
 
 @dataclass(frozen=True)
-class _Answer:
+class Answer:
+    """What a server answered, redirects followed."""
+
     status: int
     headers: httpx.Headers
     body: bytes
@@ -170,16 +180,26 @@ class RegistryClient:
         return self._paces[host]
 
     async def fetch(
-        self, method: str, url: str, *, headers: dict[str, str], limit: int, verify: bool, what: str
-    ) -> _Answer:
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: dict[str, str],
+        limit: int,
+        verify: bool,
+        what: str,
+        content: bytes | Path | None = None,
+        into: Path | None = None,
+    ) -> Answer:
         """One request and where it is redirected to. Raises Unavailable, TooLarge, Unreadable, BadAddress.
 
-        `Authorization` goes only to the host that it is meant for.
+        `Authorization` goes only to the host that it is meant for. `content` is sent; a file is streamed. `into`
+        takes the body of a good answer, which has none then.
         """
         target = httpx.URL(url)
         headers = dict(headers)
         for _ in range(MAX_REDIRECTS + 1):
-            answer = await self._fetch_once(method, target, headers, limit, verify, what)
+            answer = await self._fetch_once(method, target, headers, limit, verify, what, content, into)
             if answer.status not in {301, 302, 303, 307, 308} or "location" not in answer.headers:
                 return answer
             try:
@@ -202,23 +222,40 @@ class RegistryClient:
         )
 
     async def _fetch_once(
-        self, method: str, url: httpx.URL, headers: dict[str, str], limit: int, verify: bool, what: str
-    ) -> _Answer:
+        self,
+        method: str,
+        url: httpx.URL,
+        headers: dict[str, str],
+        limit: int,
+        verify: bool,
+        what: str,
+        content: bytes | Path | None,
+        into: Path | None,
+    ) -> Answer:
         host = _host(url)
+        total = TOTAL_TIMEOUT if into is None and not isinstance(content, Path) else TRANSFER_TIMEOUT
+        if isinstance(content, Path):
+            headers = {**headers, "Content-Length": str((await asyncio.to_thread(content.stat)).st_size)}
+        sent = chunks_of(content) if isinstance(content, Path) else content
         try:
             async with (
                 self._pace(host).turn(),
-                asyncio.timeout(TOTAL_TIMEOUT),
-                self._client(verify).stream(method, url, headers=headers) as response,
+                asyncio.timeout(total),
+                self._client(verify).stream(method, url, headers=headers, content=sent) as response,
             ):
+                if into is not None and response.status_code == 200:
+                    await save(response.aiter_bytes(), into, limit=limit)
+                    return Answer(response.status_code, response.headers, b"")
                 body = bytearray()
                 async for chunk in response.aiter_bytes():
                     body += chunk
                     if len(body) > limit:
                         raise TooLarge(f"{what}: the answer of {host} is larger than {limit} bytes", host=host)
-                return _Answer(response.status_code, response.headers, bytes(body))
+                return Answer(response.status_code, response.headers, bytes(body))
+        except TooLargeDownload as error:
+            raise TooLarge(f"{what}: it is larger than {limit} bytes", host=host) from error
         except TimeoutError as error:
-            raise Unavailable(f"{what}: {host} took longer than {TOTAL_TIMEOUT:.0f} s to answer", host=host) from error
+            raise Unavailable(f"{what}: {host} took longer than {total:.0f} s to answer", host=host) from error
         except httpx.TimeoutException as error:
             raise Unavailable(f"{what}: {host} did not answer in time", host=host) from error
         except httpx.TransportError as error:
@@ -393,6 +430,88 @@ class Repository:
         self._check(answer, what)
         return self._read(ImageConfig, answer, what)
 
+    async def raw_manifest(self, reference: str) -> tuple[str, str, bytes]:
+        """Digest, media type and bytes of a manifest or index, to be copied as they are."""
+        what = self._reading(reference)
+        answer = await self._get(
+            self._manifest_url(reference), headers={"Accept": ACCEPT}, limit=MAX_MANIFEST, what=what
+        )
+        self._check(answer, what)
+        digest = f"sha256:{hashlib.sha256(answer.body).hexdigest()}"
+        if reference.startswith("sha256:") and reference != digest:
+            raise Unreadable(f"{what}: what {self.address.host} sent has the digest {digest}", host=self.address.host)
+        media_type = answer.headers.get("content-type", "").split(";")[0].strip().lower()
+        if media_type not in INDEXES | MANIFESTS:
+            media_type = self._read(_WireTyped, answer, what).media_type or media_type
+        return digest, media_type, answer.body
+
+    async def download(self, digest: str, into: Path, *, limit: int) -> None:
+        """A blob, into a file, which appears when all of it is there and has that digest."""
+        what = f"downloading {digest} of {self.address.name}"
+        if not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
+            raise Unreadable(f"{what}: only sha256 digests can be checked", host=self.address.host)
+        part = into.with_name(f".{into.name[:100]}.part")
+        try:
+            answer = await self._request("GET", self._blob_url(digest), {}, limit, what, into=part)
+            self._check(answer, what)
+            found = await asyncio.to_thread(file_digest, part)
+            if f"sha256:{found}" != digest:
+                raise Unreadable(
+                    f"{what}: what {self.address.host} sent has the digest sha256:{found}", host=self.address.host
+                )
+            await asyncio.to_thread(part.replace, into)
+        finally:
+            part.unlink(missing_ok=True)
+
+    async def has_blob(self, digest: str) -> bool:
+        """Whether the repository holds this blob."""
+        what = f"looking for {digest} in {self.address.name}"
+        answer = await self._request("HEAD", self._blob_url(digest), {}, MAX_PAGE, what)
+        if answer.status == 404:
+            return False
+        self._check(answer, what)
+        return True
+
+    async def upload(self, digest: str, content: Path) -> None:
+        """Put a blob there, from a file."""
+        what = f"uploading {digest} to {self.address.name}"
+        begun = await self._request(
+            "POST", f"/v2/{self.address.repository}/blobs/uploads/", {"Content-Length": "0"}, MAX_PAGE, what
+        )
+        if begun.status != 202 or "location" not in begun.headers:
+            self._check_written(begun, what)
+            raise Unreadable(f"{what}: {self.address.host} names no place to upload to", host=self.address.host)
+        try:
+            place = httpx.URL(self.address.base).join(begun.headers["location"]).copy_add_param("digest", digest)
+        except (httpx.InvalidURL, ValueError) as error:
+            raise Unreadable(f"{what}: the place to upload to is no URL", host=self.address.host) from error
+        self._client._check_scheme(place, what)
+        headers = {"Content-Type": "application/octet-stream"}
+        if _origin(place) == _origin(httpx.URL(self.address.base)):
+            path = place.raw_path.decode("ascii")
+            answer = await self._request("PUT", path, headers, MAX_PAGE, what, content=content)
+        else:
+            answer = await self._client.fetch(
+                "PUT", str(place), headers=headers, limit=MAX_PAGE, verify=self._verify, what=what, content=content
+            )
+        self._check_written(answer, what)
+
+    async def put_manifest(self, reference: str, media_type: str, content: bytes) -> None:
+        """Put a manifest or index there, under a tag or its digest. All that it names must be there already."""
+        what = f"writing {self.address.name}{'@' if ':' in reference else ':'}{reference}"
+        headers = {"Content-Type": media_type}
+        answer = await self._request("PUT", self._manifest_url(reference), headers, MAX_PAGE, what, content=content)
+        self._check_written(answer, what)
+
+    def _check_written(self, answer: Answer, what: str) -> None:
+        if answer.status not in {201, 202, 204}:
+            self._check(answer, what)
+
+    def _blob_url(self, digest: str) -> str:
+        if not _DIGEST.fullmatch(digest):
+            raise BadAddress(f"{digest!r} is no digest", host=self.address.host)
+        return f"/v2/{self.address.repository}/blobs/{digest}"
+
     def _manifest_url(self, reference: str) -> str:
         if not (_TAG.fullmatch(reference) or _DIGEST.fullmatch(reference)):
             raise BadAddress(f"{reference!r} is neither a tag nor a digest", host=self.address.host)
@@ -401,17 +520,33 @@ class Repository:
     def _reading(self, reference: str) -> str:
         return f"reading {self.address.name}{'@' if ':' in reference else ':'}{reference}"
 
-    async def _get(self, url: str, *, headers: dict[str, str], limit: int, what: str) -> _Answer:
+    async def _get(self, url: str, *, headers: dict[str, str], limit: int, what: str) -> Answer:
         return await self._request("GET", url, headers, limit, what)
 
-    async def _request(self, method: str, url: str, headers: dict[str, str], limit: int, what: str) -> _Answer:
+    async def _request(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        limit: int,
+        what: str,
+        content: bytes | Path | None = None,
+        into: Path | None = None,
+    ) -> Answer:
         """Send, and if the registry wants to know who asks, authenticate and send once more."""
         key = (self.address.base, self.address.repository, self._login)
         granted = self._client.grant(key)
         for attempt in range(2):
             sent = {**headers, "Authorization": granted} if granted else headers
             answer = await self._client.fetch(
-                method, self.address.base + url, headers=sent, limit=limit, verify=self._verify, what=what
+                method,
+                self.address.base + url,
+                headers=sent,
+                limit=limit,
+                verify=self._verify,
+                what=what,
+                content=content,
+                into=into,
             )
             if answer.status != 401 or attempt:
                 return answer
@@ -422,7 +557,7 @@ class Repository:
             self._client.remember(key, granted, lifetime)
         return answer
 
-    async def _authenticate(self, answer: _Answer, what: str) -> tuple[str, float]:
+    async def _authenticate(self, answer: Answer, what: str) -> tuple[str, float]:
         challenges = {
             challenge.scheme: challenge
             for header in reversed(answer.headers.get_list("www-authenticate"))
@@ -461,7 +596,7 @@ class Repository:
             raise Unreadable(f"{told}: there is none in the answer", host=self.address.host)
         return f"Bearer {token}", max(0.0, (grant.expires_in or _TOKEN_LIFETIME) - _TOKEN_MARGIN)
 
-    def _read(self, model: type[_Model], answer: _Answer, what: str) -> _Model:
+    def _read(self, model: type[_Model], answer: Answer, what: str) -> _Model:
         try:
             return model.model_validate_json(answer.body)
         except ValidationError as error:
@@ -473,14 +608,14 @@ class Repository:
                 host=self.address.host,
             ) from error
 
-    def _check(self, answer: _Answer, what: str) -> None:
+    def _check(self, answer: Answer, what: str) -> None:
         """Raise what the status means."""
         status = answer.status
         if status == 200:
             return
         host = self.address.host
         reason = self._reason(answer)
-        wait = _retry_after(answer.headers.get("retry-after", ""))
+        wait = retry_after(answer.headers.get("retry-after", ""))
         match status:
             case 401 if self._withheld:
                 raise Unauthorized(
@@ -517,7 +652,7 @@ class Repository:
             case _:
                 raise Unreadable(f"{what}: {host} answered {status}{reason}", host=host)
 
-    def _reason(self, answer: _Answer) -> str:
+    def _reason(self, answer: Answer) -> str:
         """The registry's own words, where it has any."""
         try:
             errors = _WireErrors.model_validate_json(answer.body).errors
@@ -552,7 +687,7 @@ def _next_page(link: str) -> str:
     return path if path.startswith("/v2/") else ""
 
 
-def _retry_after(header: str) -> timedelta | None:
+def retry_after(header: str) -> timedelta | None:
     """Seconds or a date (RFC 9110 §10.2.3); at most a day."""
     if not header:
         return None

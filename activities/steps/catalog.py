@@ -11,7 +11,7 @@ from typing import Any
 
 import activities.steps
 from activities.outside import Outside
-from activities.steps.check import check_steps
+from activities.steps.check import check_steps, describe_steps
 from activities.steps.registry import STEPS
 from activities.steps.runtime import step_activity
 
@@ -31,7 +31,10 @@ def load_steps() -> None:
 
 
 def all_activities(outside: Outside) -> list[Callable[..., Any]]:
-    """The activity of every step, and `check-steps`. Steps share the slots of `settings.step_concurrency`."""
+    """The activity of every step, `check-steps` and `describe-steps`.
+
+    Steps share the slots of `settings.step_concurrency`.
+    """
     load_steps()
     slots = asyncio.Semaphore(outside.settings.step_concurrency)
-    return [check_steps, *(step_activity(STEPS[name], outside, slots) for name in sorted(STEPS))]
+    return [check_steps, describe_steps, *(step_activity(STEPS[name], outside, slots) for name in sorted(STEPS))]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,8 +13,17 @@ from pydantic_core import ErrorDetails
 from temporalio import activity
 
 from activities.steps.registry import STEPS, Step
+from expressions.errors import ExpressionError
+from expressions.templates import check_template
 from model.base import Json
-from model.steps import CheckStepsReport, CheckStepsRequest, StepProblem
+from model.steps import (
+    CheckStepsReport,
+    CheckStepsRequest,
+    DescribeStepsRequest,
+    StepDescription,
+    StepDescriptions,
+    StepProblem,
+)
 
 #: Kargo's steps, so that one that is missing here is told from one that is misspelt.
 KARGO_STEPS = frozenset(
@@ -90,7 +101,9 @@ def problems_of(step: Step, config: Json, *, templates: bool) -> list[str]:
     the config is quoted: it may be a secret.
     """
     problems = _problems(step, config)
+    unreadable: list[str] = []
     if templates:
+        unreadable = list(_unreadable(config))
         certain = {(problem["loc"], problem["msg"]) for problem in _problems(step, _without_templates(config))}
         problems = [
             problem
@@ -98,10 +111,23 @@ def problems_of(step: Step, config: Json, *, templates: bool) -> list[str]:
             if (problem["type"] == "extra_forbidden" or not _template(problem["input"]))
             and (problem["type"] != "value_error" or (problem["loc"], problem["msg"]) in certain)
         ]
-    return [
+    return unreadable + [
         f"{_path(problem['loc'])}: {_reason(step, problem['type'], problem['msg'], problem['loc'])}"
         for problem in problems
     ]
+
+
+def _unreadable(config: Json, location: tuple[int | str, ...] = ()) -> Iterator[str]:
+    """What is wrong with expressions themselves, whatever they would come to."""
+    if isinstance(config, str):
+        try:
+            check_template(config)
+        except ExpressionError as error:
+            place = f" (line {error.line}, column {error.column} of it)" if error.line else ""
+            yield f"{_path(location)}: the expression can't be read: {error.message}{place}"
+    elif isinstance(config, dict | list):
+        for name, value in config.items() if isinstance(config, dict) else enumerate(config):
+            yield from _unreadable(value, (*location, name))
 
 
 def _problems(step: Step, config: Json) -> list[ErrorDetails]:
@@ -140,6 +166,24 @@ async def check_steps(request: CheckStepsRequest) -> CheckStepsReport:
             for problem in problems_of(step, config, templates=True)
         )
     return report
+
+
+@activity.defn(name="describe-steps")
+async def describe_steps(request: DescribeStepsRequest) -> StepDescriptions:
+    """What this worker's steps are: all by name and purpose, or one with its schemas."""
+    if request.name and request.name not in STEPS:
+        return StepDescriptions(message=unknown_step(request.name))
+    names = [request.name] if request.name else sorted(STEPS)
+    return StepDescriptions(steps=[_described(STEPS[name], whole=bool(request.name)) for name in names])
+
+
+def _described(step: Step, *, whole: bool) -> StepDescription:
+    text = inspect.getdoc(step.run) or ""
+    described = StepDescription(kind=step.kind, description=text if whole else text.partition("\n\n")[0])
+    if whole:
+        described.config_schema = step.config.model_json_schema(by_alias=True)
+        described.output_schema = step.output.model_json_schema(by_alias=True) if step.output else None
+    return described
 
 
 def unknown_step(name: str) -> str:

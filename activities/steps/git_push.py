@@ -105,6 +105,7 @@ async def git_push(config: GitPushConfig, context: StepContext) -> GitPushOutput
             commit = await _with_retries(push, context, config.max_attempts or ATTEMPTS)
     except PushRefused as error:
         raise StepErrored(str(error), final=True) from None
+    await tree.clone.give_back()
     return GitPushOutput(
         commit=commit,
         branch=branch,

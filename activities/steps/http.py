@@ -169,11 +169,7 @@ async def _send(config: HttpConfig, context: StepContext) -> Answer:
     content = config.body.encode()
     if config.body_from_file:
         content = await asyncio.to_thread(_read, context.path(config.body_from_file), config.body_from_file)
-    for header in config.headers:
-        if _SECRET_HEADER.search(header.name):
-            remember(header.value)
-            # The part after "Bearer" and the like leaks on its own as well.
-            remember(header.value.rpartition(" ")[2])
+    remember_secrets(config.headers)
     seconds = config.timeout.total_seconds()
     try:
         transport = GuardedTransport(
@@ -197,6 +193,15 @@ async def _send(config: HttpConfig, context: StepContext) -> Answer:
         raise StepErrored(f"{where}: the request can't be made: {error}", final=True) from error
     except httpx.HTTPError as error:
         raise StepErrored(f"{where}: {error or type(error).__name__}") from error
+
+
+def remember_secrets(headers: list[NamedValue]) -> None:
+    """Have the values of headers masked that are secrets, as their names tell."""
+    for header in headers:
+        if _SECRET_HEADER.search(header.name):
+            remember(header.value)
+            # The part after "Bearer" and the like leaks on its own as well.
+            remember(header.value.rpartition(" ")[2])
 
 
 def _request(config: HttpConfig, client: httpx.AsyncClient, content: bytes) -> httpx.Request:

@@ -27,6 +27,7 @@ from activities.credentials import CredentialUnsupported
 from activities.git.errors import GitError
 from activities.mask import Mask
 from activities.outside import Outside
+from activities.project_state import project_status
 from activities.steps.check import problems_of
 from activities.steps.data import WorkerData
 from activities.steps.registry import NotYet, Step, StepConfig, StepContext, StepErrored, StepFailed, StepSkipped
@@ -61,8 +62,9 @@ class Progress(BaseModel):
     errors: int = 0
     #: `if` was found true: it isn't asked again.
     begun: bool = False
-    #: The step is at work: if its worker dies now, nobody knows what it did.
-    acting: bool = False
+    #: Number of the last attempt that came to its end. One that is lost can't say so: nobody knows what it did.
+    #: The other way round, saying that the step is at work, would not do: heartbeats are held back for seconds.
+    ended: int = 0
 
 
 @dataclass
@@ -99,10 +101,12 @@ class Attempt:
         info = activity.info()
         if info.heartbeat_details:
             self.progress = Progress.model_validate(info.heartbeat_details[0])
-        lost_before = info.attempt > 1 and (self.progress.acting or not info.heartbeat_details)
+        lost_before = self.progress.ended < info.attempt - 1
         with self.mask.collecting():
             async with self._heartbeats(), self.slots:
                 outcome = await self._attempt(repeated=self.request.repeated or lost_before)
+        if outcome.status in (StepStatus.FAILED, StepStatus.ERRORED) and await self._lost_its_workspace():
+            raise self._workspace_lost()
         return self._conclude(outcome)
 
     async def _attempt(self, *, repeated: bool) -> Outcome:
@@ -116,7 +120,9 @@ class Attempt:
             after = self.step.kind.poll_interval if waiting.after is None else waiting.after
             return Outcome(StepStatus.RUNNING, str(waiting), waiting.output, again=after)
         except StepErrored as errored:
-            return Outcome(StepStatus.ERRORED, str(errored), errored.output, final=errored.final)
+            cause = errored.__cause__
+            full = f"; {_disk_message(cause)}" if isinstance(cause, OSError) and _is_full(cause) else ""
+            return Outcome(StepStatus.ERRORED, f"{errored}{full}", errored.output, final=errored.final)
         except GitError as error:
             return Outcome(StepStatus.ERRORED, str(error))
         except CredentialUnsupported as error:
@@ -134,7 +140,8 @@ class Attempt:
         request, step = self.request, self.step
         data = WorkerData(request.context.project, self.outside)
         # Credentials may be read from disk, and expressions take their time: not on the event loop.
-        environment = step_environment(request, data, self.outside.settings.ui_base_url)
+        status = project_status(request.context.project, self.outside)
+        environment = step_environment(request, data, self.outside.settings.ui_base_url, status=status)
         if not (self.progress.begun or request.rebuild):
             try:
                 applies = await asyncio.to_thread(self._applies, environment)
@@ -167,8 +174,6 @@ class Attempt:
             repeated=repeated,
             warnings=self.warnings,
         )
-        # Taken back by _conclude alone: after a cancellation or a crash nobody knows what the step did.
-        self._heartbeat(acting=True)
         output = await step.run(settings, context)
         return Outcome(StepStatus.SUCCEEDED, output=_as_json(output))
 
@@ -193,13 +198,23 @@ class Attempt:
         if found is None and self.step.kind.effect is Effect.PURE:
             return workspaces.root / name / "files"
         if found is None:
-            raise ApplicationError(
-                f"the workspace of promotion {self.request.context.promotion} is not on this host",
-                type=WORKSPACE_LOST,
-                non_retryable=True,
-                category=ApplicationErrorCategory.BENIGN,
-            )
+            raise self._workspace_lost()
         return found
+
+    async def _lost_its_workspace(self) -> bool:
+        """Whether the workspace vanished below a step that works in it: then its outcome says nothing."""
+        kind = self.step.kind
+        if self.context is None or not (kind.effect is Effect.WORKSPACE or kind.restores):
+            return False
+        return not await asyncio.to_thread(self.context.workspace.is_dir)
+
+    def _workspace_lost(self) -> ApplicationError:
+        return ApplicationError(
+            f"the workspace of promotion {self.request.context.promotion} is not on this host",
+            type=WORKSPACE_LOST,
+            non_retryable=True,
+            category=ApplicationErrorCategory.BENIGN,
+        )
 
     def _conclude(self, outcome: Outcome) -> StepResult:
         output = None if outcome.output is None else self.mask.json(dict(outcome.output))
@@ -227,7 +242,8 @@ class Attempt:
             self.progress.errors = 0
         else:
             self.progress.errors += 1
-        self._heartbeat(acting=False)
+        # The failure takes it along to the server, however short ago the last one was.
+        self._heartbeat(ended=activity.info().attempt)
         failure = StepFailure(
             message=message, output=output, warnings=warnings, error_count=self.progress.errors, queue=queue
         )
@@ -266,7 +282,7 @@ class Attempt:
             with suppress(asyncio.CancelledError):
                 await beating
 
-    def _heartbeat(self, **changes: bool) -> None:
+    def _heartbeat(self, **changes: int) -> None:
         self.progress = self.progress.model_copy(update=changes)
         activity.heartbeat(self.progress.model_dump(mode="json"))
 
@@ -300,7 +316,11 @@ def _as_json(output: BaseModel | Mapping[str, Json] | None) -> dict[str, Json] |
     return value
 
 
+def _is_full(error: OSError) -> bool:
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def _disk_message(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if _is_full(error):
         return f"the disk of worker host {socket.gethostname()} is full; free space there, then promote again"
     return f"{error.strerror or error}: {error.filename}" if error.filename else str(error)

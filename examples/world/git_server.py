@@ -6,6 +6,7 @@ import base64
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 from collections import Counter
@@ -13,6 +14,7 @@ from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 #: A request's body is read up to this size.
@@ -42,7 +44,7 @@ class GitServer:
         self.fail_with: int | None = None
         #: Requests so far, as `POST git-upload-pack`, `POST git-receive-pack`, `GET info/refs`.
         self.requests: Counter[str] = Counter()
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
+        self._server = _Server(("127.0.0.1", port), _handler(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
@@ -76,6 +78,13 @@ class GitServer:
         return repository
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up is no error of ours."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class Repository:
     """A served repository, changed and read directly on the server's disk."""
 
@@ -99,7 +108,8 @@ class Repository:
                 _git("read-tree", parent, cwd=self.path, env=env)
             for name, text in files.items():
                 if text is None:
-                    _git("update-index", "--force-remove", name, cwd=self.path, env=env)
+                    # A mode of 0 takes a name away, without a work tree.
+                    _git("update-index", "--index-info", cwd=self.path, env=env, stdin=f"0 {'0' * 40}\t{name}\n")
                     continue
                 blob = self.git("hash-object", "-w", "--stdin", stdin=text)
                 _git("update-index", "--add", "--cacheinfo", f"100644,{blob},{name}", cwd=self.path, env=env)

@@ -1,7 +1,8 @@
-"""A Kubernetes API server on loopback, for custom resources only: what Argo CD's clients need of one.
+"""A Kubernetes API server on loopback: what clients of Argo CD and of Jobs need of one.
 
 It speaks get, list with label and field selectors, create, JSON merge patch, delete and watch, with resource
-versions, optimistic locking and Status objects for errors. It keeps everything in memory, and asks nobody who they are.
+versions, optimistic locking and Status objects for errors, for custom resources and for those of Kubernetes itself,
+and hands out logs of pods. It keeps everything in memory, and asks nobody who they are.
 """
 
 from __future__ import annotations
@@ -29,12 +30,16 @@ HISTORY = 1000
 
 @dataclass(frozen=True)
 class Served:
-    """A kind of custom resource that this server serves."""
+    """A kind of resource that this server serves. The group of Kubernetes' core, such as pods, is empty."""
 
     group: str
     version: str
     plural: str
     kind: str
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
 
 
 @dataclass
@@ -81,7 +86,7 @@ class Store:
     def get(self, namespace: str, name: str) -> Object:
         with self.changed:
             if (namespace, name) not in self.objects:
-                resource = f"{self.served.plural}.{self.served.group}"
+                resource = f"{self.served.plural}.{self.served.group}".rstrip(".")
                 details = {"name": name, "group": self.served.group, "kind": self.served.plural}
                 raise Refusal(404, "NotFound", f'{resource} "{name}" not found', details)
             return copy.deepcopy(self.objects[namespace, name])
@@ -94,7 +99,7 @@ class Store:
             if (namespace, name) in self.objects:
                 raise Refusal(409, "AlreadyExists", f'{self.served.plural}.{self.served.group} "{name}" already exists')
             new = copy.deepcopy(body)
-            new["apiVersion"] = f"{self.served.group}/{self.served.version}"
+            new["apiVersion"] = self.served.api_version
             new["kind"] = self.served.kind
             now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             new["metadata"] |= {"namespace": namespace, "uid": str(uuid.uuid4()), "creationTimestamp": now}
@@ -214,6 +219,8 @@ class KubernetesServer:
         self.refuse: Callable[[str, str], Refusal | None] = lambda method, path: None
         #: Every request that changed something: method, path and body.
         self.writes: list[tuple[str, str, Object]] = []
+        #: What containers have written: namespace, pod and container.
+        self.logs: dict[tuple[str, str, str], str] = {}
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"server_of": self}))
         self._http.daemon_threads = True
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
@@ -254,9 +261,10 @@ class KubernetesServer:
 
 
 _PATH = re.compile(
-    r"/apis/(?P<group>[^/]+)/(?P<version>[^/]+)"
+    r"(?:/api|/apis/(?P<group>[^/]+))/(?P<version>[^/]+)"
     r"(?:/namespaces/(?P<namespace>[^/]+))?/(?P<plural>[^/]+)(?:/(?P<name>[^/]+))?"
 )
+_LOG = re.compile(r"/api/v1/namespaces/(?P<namespace>[^/]+)/pods/(?P<name>[^/]+)/log")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -300,8 +308,12 @@ class _Handler(BaseHTTPRequestHandler):
         if method == "GET" and (found := self._discovery(path)):
             self._send(200, found)
             return
+        if method == "GET" and (log := _LOG.fullmatch(path)):
+            self._log(log["namespace"], log["name"], query)
+            return
         match = _PATH.fullmatch(path)
-        store = self.server_of.stores.get((match["group"], match["version"], match["plural"])) if match else None
+        key = (match["group"] or "", match["version"], match["plural"]) if match else None
+        store = self.server_of.stores.get(key) if key else None
         if match is None or store is None:
             self._plain(404, "404 page not found\n")
             return
@@ -321,6 +333,12 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             raise Refusal(405, "MethodNotAllowed", f"{method} is not allowed here")
 
+    def _log(self, namespace: str, name: str, query: dict[str, str]) -> None:
+        self.server_of.stores["", "v1", "pods"].get(namespace, name)
+        text = self.server_of.logs.get((namespace, name, query.get("container", "")), "")
+        lines = text.splitlines(keepends=True)
+        self._plain(200, "".join(lines[-int(query["tailLines"]) :] if "tailLines" in query else lines))
+
     def _discovery(self, path: str) -> Object | None:
         stores = self.server_of.stores
         if path == "/version":
@@ -328,18 +346,22 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/api":
             return {"kind": "APIVersions", "versions": ["v1"]}
         if path == "/apis":
-            versions = sorted({(group, version) for group, version, _ in stores})
+            versions = sorted({(group, version) for group, version, _ in stores if group})
             groups = [
                 {"name": group, "versions": [{"groupVersion": f"{group}/{version}", "version": version}]}
                 for group, version in versions
             ]
             return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
-        kinds = [s.served for s in stores.values() if path == f"/apis/{s.served.group}/{s.served.version}"]
+        kinds = [
+            s.served
+            for s in stores.values()
+            if path in (f"/apis/{s.served.api_version}", f"/api/{s.served.api_version}")
+        ]
         if not kinds:
             return None
         verbs = ["create", "delete", "get", "list", "patch", "watch"]
         resources = [{"name": k.plural, "kind": k.kind, "namespaced": True, "verbs": verbs} for k in kinds]
-        group = f"{kinds[0].group}/{kinds[0].version}"
+        group = kinds[0].api_version
         return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group, "resources": resources}
 
     def _list(self, store: Store, namespace: str | None, query: dict[str, str]) -> None:
@@ -358,7 +380,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         items, version = store.find(matches)
         served = store.served
-        listed = {"apiVersion": f"{served.group}/{served.version}", "kind": f"{served.kind}List"}
+        listed = {"apiVersion": served.api_version, "kind": f"{served.kind}List"}
         self._send(200, {**listed, "metadata": {"resourceVersion": version}, "items": items})
 
     def _watch(self, store: Store, matches: Callable[[Object], bool], query: dict[str, str]) -> None:

@@ -261,11 +261,18 @@ class _Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self._serve()
 
+    def do_POST(self) -> None:
+        self._serve()
+
+    def do_PUT(self) -> None:
+        self._serve()
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # as in the base class
         pass
 
     def _serve(self) -> None:
         registry = self.server.registry
+        self.content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         registry.requests.append(Request(self.command, self.path, dict(self.headers.items())))
         fault = registry.fault
         if fault is not None and fault.path in self.path and (fault.times is None or fault.times > 0):
@@ -283,6 +290,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._token(parse_qs(url.query))
         elif not self._allowed(url.path):
             self._challenge(url.path)
+        elif self.command in ("POST", "PUT"):
+            self._write(url.path, parse_qs(url.query))
         elif match := re.fullmatch(r"/v2/(.+)/tags/list", url.path):
             self._tags(match[1], parse_qs(url.query))
         elif match := re.fullmatch(r"/v2/(.+)/manifests/([^/]+)", url.path):
@@ -311,8 +320,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _challenge(self, path: str) -> None:
         registry = self.server.registry
-        match = re.fullmatch(r"/v2/(.+)/(?:tags|manifests|blobs)/[^/]+", path)
-        scope = f'scope="repository:{match[1]}:pull",' if match else ""
+        match = re.fullmatch(r"/v2/(.+)/(?:tags|manifests|blobs)/.+", path)
+        rights = "pull,push" if self.command in ("POST", "PUT") else "pull"
+        scope = f'scope="repository:{match[1]}:{rights}",' if match else ""
         challenge = (
             f'Bearer realm="http://{registry.host}/token",{scope}service="{registry.host}"'
             if registry.auth == "token"
@@ -350,6 +360,35 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(304, b"", headers)
                 return
         self._json({"name": name, "tags": page}, headers)
+
+    def _write(self, path: str, query: Mapping[str, list[str]]) -> None:
+        registry, content = self.server.registry, self.content
+        if match := re.fullmatch(r"/v2/(.+)/blobs/uploads/(\w*)", path):
+            if self.command == "POST":
+                self._answer(202, b"", {"Location": f"/v2/{match[1]}/blobs/uploads/{secrets.token_hex(8)}"})
+                return
+            if query["digest"] != [_digest(content)]:
+                self._error(400, "DIGEST_INVALID", "provided digest did not match uploaded content")
+                return
+            registry._repositories.setdefault(match[1], _Repository()).blobs[_digest(content)] = content
+            self._answer(201, b"", {})
+        elif match := re.fullmatch(r"/v2/(.+)/manifests/([^/]+)", path):
+            store = registry._repositories.setdefault(match[1], _Repository())
+            manifest = json.loads(content)
+            parts = [*manifest.get("layers", []), *filter(None, [manifest.get("config")])]
+            missing = [part["digest"] for part in parts if part["digest"] not in store.blobs]
+            missing += [
+                part["digest"] for part in manifest.get("manifests", []) if part["digest"] not in store.manifests
+            ]
+            if missing:
+                self._error(400, "MANIFEST_BLOB_UNKNOWN", f"blob unknown to registry: {missing[0]}")
+                return
+            store.manifests[_digest(content)] = (self.headers["Content-Type"], content)
+            if ":" not in match[2]:
+                store.tags[match[2]] = _digest(content)
+            self._answer(201, b"", {"Docker-Content-Digest": _digest(content)})
+        else:
+            self._error(404, "NAME_UNKNOWN", "no such page")
 
     def _manifest(self, name: str, reference: str) -> None:
         store = self.server.registry._repositories.get(name, _Repository())

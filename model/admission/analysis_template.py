@@ -11,8 +11,9 @@ import re2
 
 from model.base import parse_duration
 from model.findings import Findings, Path, error, warning
+from model.providers.web import WebMetric
 from model.resources import AnalysisTemplate, ClusterAnalysisTemplate
-from model.resources.analysis_template import IntOrString, Metric, WebMetric
+from model.resources.analysis_template import IntOrString, Metric
 
 
 def check_analysis_template(template: AnalysisTemplate | ClusterAnalysisTemplate) -> Findings:

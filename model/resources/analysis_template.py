@@ -10,81 +10,37 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from model.base import Json, Manifest
+from model.providers.cloud_watch import CloudWatchMetric
+from model.providers.datadog import DatadogMetric
+from model.providers.graphite import GraphiteMetric
+from model.providers.influxdb import InfluxdbMetric
+from model.providers.job import JobMetric
+from model.providers.kayenta import KayentaMetric
+from model.providers.new_relic import NewRelicMetric
+from model.providers.prometheus import PrometheusMetric
+from model.providers.skywalking import SkyWalkingMetric
+from model.providers.wavefront import WavefrontMetric
+from model.providers.web import WebMetric
 from model.resources.resource import ROLLOUTS, Resource, RolloutsVersion
 
 #: A number, or text such as `"{{args.count}}"` that becomes one.
 IntOrString = int | str
 
 
-class WebHeader(Manifest):
-    """One header of a request; of one name the last counts."""
-
-    key: str
-    value: str
-
-
-class OAuth2(Manifest):
-    """Client credentials for a token."""
-
-    token_url: str = ""
-    client_id: str = ""
-    client_secret: str = Field(default="", repr=False)
-    scopes: list[str] = Field(default_factory=list)
-
-
-class SigV4(Manifest):
-    """Signing of requests for AWS."""
-
-    region: str = ""
-    profile: str = ""
-    role_arn: str = ""
-
-
-class BasicAuth(Manifest):
-    """User name and password."""
-
-    username: str = ""
-    password: str = Field(default="", repr=False)
-
-
-class Authentication(Manifest):
-    """How a provider authenticates."""
-
-    sigv4: SigV4 | None = None
-    oauth2: OAuth2 | None = None
-    basic_auth: BasicAuth | None = None
-
-
-class WebMetric(Manifest):
-    """An HTTP request whose answer is the measurement. Every text may hold `{{args.x}}`."""
-
-    url: str
-    method: Literal["GET", "POST", "PUT", ""] = "GET"
-    headers: list[WebHeader] = Field(default_factory=list)
-    body: str = ""
-    json_body: Json = None
-    #: For the whole request; 0 or less: ten seconds.
-    timeout_seconds: int = 0
-    #: Kubernetes' JSONPath; empty: the whole answer.
-    json_path: str = ""
-    insecure: bool = False
-    authentication: Authentication | None = None
-
-
 class MetricProvider(Manifest):
     """Where a measurement comes from: exactly one of these."""
 
     web: WebMetric | None = None
-    prometheus: dict[str, Json] | None = None
-    kayenta: dict[str, Json] | None = None
-    datadog: dict[str, Json] | None = None
-    wavefront: dict[str, Json] | None = None
-    new_relic: dict[str, Json] | None = None
-    job: dict[str, Json] | None = None
-    cloud_watch: dict[str, Json] | None = None
-    graphite: dict[str, Json] | None = None
-    influxdb: dict[str, Json] | None = None
-    skywalking: dict[str, Json] | None = None
+    prometheus: PrometheusMetric | None = None
+    kayenta: KayentaMetric | None = None
+    datadog: DatadogMetric | None = None
+    wavefront: WavefrontMetric | None = None
+    new_relic: NewRelicMetric | None = None
+    job: JobMetric | None = None
+    cloud_watch: CloudWatchMetric | None = None
+    graphite: GraphiteMetric | None = None
+    influxdb: InfluxdbMetric | None = None
+    skywalking: SkyWalkingMetric | None = None
     plugin: dict[str, Json] | None = None
 
     def given(self) -> list[str]:

@@ -233,7 +233,11 @@ class DiscoveredCommit(Manifest):
     subject: str = ""
     author: str = ""
     committer: str = ""
+    #: When the commit was made, for an annotated tag when the tag was.
     creator_date: Time | None = None
+    #: Of annotated tags, beyond what Kargo records.
+    tagger: str | None = None
+    annotation: str | None = None
 
 
 class DiscoveredRef(Manifest):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     "--warehouse",
     default="",
     shell_complete=options.complete_names("warehouses"),
-    help="Of this Warehouse, the newest Freight that is available to the Stage.",
+    help="Of this Warehouse, the Stage's candidate; auto-promotion resumes where it was held.",
 )
 @click.option("--stage", default="", shell_complete=options.complete_names("stages"), help="The Stage to promote to.")
 @click.option("--downstream", is_flag=True, help="Promote to all Stages immediately downstream of --stage instead.")
@@ -41,6 +41,15 @@ if TYPE_CHECKING:
     shell_complete=options.complete_names("stages"),
     help="Promote to all Stages immediately downstream of this one.",
 )
+@click.option("--override-window", default="", metavar="REASON", help="Start even in a closed promotion window.")
+@click.option(
+    "--rerun",
+    default="",
+    metavar="PROMOTION",
+    shell_complete=options.complete_names("promotions"),
+    help="Repeat a promotion with its own plan and Freight.",
+)
+@click.option("--from-failed-step", is_flag=True, help="With --rerun: what had succeeded is not done again.")
 @click.option("--name", default="", shell_complete=options.complete_names("promotions"), help="A promotion to abort.")
 @click.option("--abort", is_flag=True, help="Abort the promotion named with --name.")
 @click.option("--wait", is_flag=True, help="Show the steps as they go; exit 1 unless the promotion Succeeded.")
@@ -55,6 +64,9 @@ async def command(
     stage: str,
     downstream: bool,
     downstream_from: str,
+    override_window: str,
+    rerun: str,
+    from_failed_step: bool,
     name: str,
     abort: bool,
     wait: bool,
@@ -70,29 +82,48 @@ async def command(
       towpath promote -p guestbook --stage dev --freight 8a1f3c2
       towpath promote -p guestbook --stage dev --warehouse guestbook
       towpath promote -p guestbook --downstream-from staging --freight-alias frozen-fox --wait
+      towpath promote -p guestbook --rerun dev.01jd2v8m3k.8a1f3c2 --from-failed-step --wait
       towpath promote -p guestbook --name dev.01jd2v8m3k.8a1f3c2 --abort
     """
     if abort or name:
-        if not (abort and name) or freight or freight_alias or warehouse or stage or downstream_from:
+        if not (abort and name) or freight or freight_alias or warehouse or stage or downstream_from or rerun:
             raise click.UsageError("--name and --abort go together, and with nothing else")
         towpath = await session.connect()
         click.echo((await towpath.abort_promotion(project, name)).message)
         return
-    if sum(map(bool, (freight, freight_alias, warehouse))) != 1:
+    if from_failed_step and not rerun:
+        raise click.UsageError("--from-failed-step goes with --rerun")
+    if rerun and (freight or freight_alias or warehouse or stage or downstream or downstream_from):
+        raise click.UsageError("--rerun names a promotion: its Stage and Freight are meant, say neither")
+    if not rerun and sum(map(bool, (freight, freight_alias, warehouse))) != 1:
         raise click.UsageError("say exactly one of --freight, --freight-alias and --warehouse")
-    if bool(stage) == bool(downstream_from):
+    if not rerun and bool(stage) == bool(downstream_from):
         raise click.UsageError("say exactly one of --stage and --downstream-from")
     if downstream and not stage:
         raise click.UsageError("--downstream goes with --stage")
     upstream = downstream_from or (stage if downstream else "")
     if upstream and warehouse:
         raise click.UsageError("--warehouse does not go with downstream: say --freight or --freight-alias")
+    if upstream and override_window:
+        raise click.UsageError("--override-window goes with --stage only")
     towpath = await session.connect()
-    if upstream:
+    if rerun:
+        admission = await towpath.promote_again(
+            project, rerun, from_failed_step=from_failed_step, override_window=override_window
+        )
+        promotions = [admission.name]
+    elif upstream:
         admission = await towpath.promote_downstream(project, upstream, freight=freight, alias=freight_alias)
         promotions = admission.promotions
     else:
-        admission = await towpath.promote(project, stage, freight=freight, alias=freight_alias, warehouse=warehouse)
+        admission = await towpath.promote(
+            project,
+            stage,
+            freight=freight,
+            alias=freight_alias,
+            warehouse=warehouse,
+            override_window=override_window,
+        )
         promotions = [admission.name]
     if not admission.accepted:
         raise Refused(f"refused: {admission.reason}")

@@ -352,6 +352,20 @@ async def test_repeated_failures_lengthen_the_pause(
     assert all(600 <= pause <= 660 for pause in seconds[7:])
 
 
+@pytest.mark.parametrize(("status", "retry_after", "asked"), [(500, "", True), (503, "60", False), (429, "", False)])
+async def test_who_asks_for_a_look_is_told_the_truth_of_now_unless_the_host_wants_to_be_left_alone(
+    watcher: Watcher, image: dict[str, Any], registry: Registry, status: int, retry_after: str, asked: bool
+) -> None:
+    registry.fault = Fault(status=status, retry_after=retry_after)
+    await look(watcher, request(image))
+    registry.fault = None
+
+    report = await look(watcher, request(image, token="now"))
+
+    assert (report.error == "") == asked
+    assert ("left alone" in report.error) != asked
+
+
 async def test_unreachable_git_host_is_an_error_that_names_it(
     watcher: Watcher, clock: Clock, git: dict[str, Any], git_server: GitServer
 ) -> None:
@@ -368,9 +382,10 @@ async def test_unreachable_git_host_is_an_error_that_names_it(
     ("change", "expected"),
     [
         ({"branch": "gone"}, "has no branch gone"),
-        ({"commitSelectionStrategy": "SemVer"}, "commitSelectionStrategy SemVer is not supported yet"),
-        ({"includePaths": ["apps"]}, "includePaths is not supported yet"),
-        ({"expressionFilter": "true"}, "expressionFilter is not supported yet"),
+        ({"includePaths": ["regex:("]}, "includePaths: 'regex:(' is not a regular expression"),
+        ({"excludePaths": ["glob:["]}, "excludePaths: 'glob:[' is no glob pattern"),
+        ({"expressionFilter": "subject +"}, "expressionFilter, at commit"),
+        ({"expressionFilter": "subject"}, "must give a bool"),
         ({"repoURL": "file:///etc"}, "expected https://…, http://… or ssh://…"),
     ],
 )
@@ -400,9 +415,9 @@ async def test_rules_that_cannot_be_read_are_named(
 
 
 async def test_subscription_of_unknown_type_is_an_error(watcher: Watcher, clock: Clock) -> None:
-    report = await look(watcher, request({"chart": {"repoURL": "https://charts.example.com", "name": "app"}}))
+    report = await look(watcher, request({"name": "bucket", "s3": {"region": "x"}}))
 
-    assert "subscriptions of type chart are not supported yet" in report.error
+    assert "no worker here knows subscriptions of type s3" in report.error
 
 
 async def test_deprecated_rules_work_with_a_warning(

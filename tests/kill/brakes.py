@@ -27,7 +27,7 @@ async def _hold(moment: str) -> None:
     """As `hold`, without a thread: those that steps share would soon all be held."""
     if (GATES / f"{moment}.armed").exists():
         (GATES / f"{moment}.reached").touch()
-        while (GATES / f"{moment}.armed").exists():  # noqa: ASYNC110, ASYNC240  # another process tells, by a file
+        while (GATES / f"{moment}.armed").exists():  # noqa: ASYNC110  # another process tells, by a file
             await asyncio.sleep(0.05)
 
 
@@ -62,5 +62,5 @@ def _unlink_and_stop(path: Path, missing_ok: bool = False) -> None:
 
 
 Path.write_bytes = _write_half  # type: ignore[method-assign, assignment]  # the brakes
-Path.unlink = _unlink_and_stop  # type: ignore[method-assign]
+Path.unlink = _unlink_and_stop  # type: ignore[method-assign, assignment]
 STEPS.update({name: _with_brakes(step) for name, step in STEPS.items()})

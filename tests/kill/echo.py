@@ -15,6 +15,8 @@ class EchoApi:
     def __init__(self) -> None:
         #: Values of the header Authorization, so far.
         self.heard: list[str] = []
+        #: Bodies of POST requests, so far.
+        self.posted: list[bytes] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
@@ -47,6 +49,10 @@ def _handler(api: EchoApi) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            api.posted.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.do_GET()
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it so
             """Say nothing."""

@@ -122,14 +122,22 @@ class Scene:
         }
 
     async def start_worker(
-        self, host: str, command: str = "worker", extra: Mapping[str, str] | None = None, *, within: float = 90
+        self,
+        host: str,
+        command: str = "worker",
+        extra: Mapping[str, str] | None = None,
+        *,
+        prefix: Sequence[str] = (),
+        within: float = 90,
     ) -> Worker:
-        """Start `towpath worker` (or `up`) on a host of that name, and wait until it says that it is ready."""
+        """Start `towpath worker` (or `up`) on a host of that name, and wait until it says that it is ready.
+
+        `prefix` is a command that becomes the worker: `env`, `unshare`.
+        """
         log = self.directory / f"{host}.log"
         with log.open("ab") as errors:
             process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *("-m", "starter", command),
+                *(*prefix, sys.executable, "-m", "starter", command),
                 cwd=ROOT,
                 env={**self.environment(host), **(extra or {})},
                 stdin=asyncio.subprocess.DEVNULL,
@@ -191,16 +199,12 @@ class Scene:
 
         await until(over, within)
 
-    async def check(self, *, undisturbed: str, rebuilt: bool = True) -> None:
-        """Every promotion came out as that of the Stage `undisturbed` did.
+    async def doubts(self, undisturbed: str, *, rebuilt: bool = True) -> list[str]:
+        """What of the promotions did not come out as that of the Stage `undisturbed` did, a sentence each.
 
-        Succeeded; the branch holds the same commits and the repository no other; the Stage records the Freight once.
+        Each Succeeded; its branch holds the same commits, the repository no other; the Stage records the Freight once.
         With `rebuilt`, the workspaces of all others must have been made anew at least once.
         """
-        assert await self.doubts(undisturbed, rebuilt) == []
-
-    async def doubts(self, undisturbed: str, rebuilt: bool) -> list[str]:
-        """What is not as it should be, a sentence each."""
         wrong: list[str] = []
         git = self.world.repository.git
         tree = git("rev-parse", f"env/{undisturbed}^{{tree}}")
@@ -248,7 +252,9 @@ class Scene:
         """The id of the commit that this promotion has to make when nothing disturbs it."""
         person = "Towpath <towpath@users.noreply.localhost>"
         message = f"Updated ./src/env/{stage} to use new image\n\n- {IMAGE}:{TAG}\n"
-        text = f"tree {tree}\nparent {parent}\nauthor {person} {date} +0000\ncommitter {person} {date} +0000\n\n{message}"
+        text = (
+            f"tree {tree}\nparent {parent}\nauthor {person} {date} +0000\ncommitter {person} {date} +0000\n\n{message}"
+        )
         return self.world.repository.git("hash-object", "-t", "commit", "--stdin", stdin=text)
 
 

@@ -87,7 +87,12 @@ def clone(repository: str) -> dict[str, Any]:
 def metric(name: str, path: str) -> dict[str, Any]:
     header = {"key": "Authorization", "value": "Bearer {{args.token}}"}
     web = {"url": f"http://metrics.example.com/{path}", "headers": [header], "jsonPath": "{$}"}
-    return {"name": name, "successCondition": "result.errorRate < 0.05", "consecutiveErrorLimit": 0, "provider": {"web": web}}
+    return {
+        "name": name,
+        "successCondition": "result.errorRate < 0.05",
+        "consecutiveErrorLimit": 0,
+        "provider": {"web": web},
+    }
 
 
 def pipeline() -> Iterator[dict[str, Any]]:

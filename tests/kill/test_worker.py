@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kill.echo import EchoApi
 from tests.kill.scene import scene
 
 #: A Stage for each moment, by which it is called, and the moment.
@@ -55,7 +56,7 @@ async def test_killed_at_every_moment_and_started_again_on_its_host(tmp_path: Pa
         here.gates.open()
         await here.start_worker("one")
         await here.all_over()
-        await here.check(undisturbed="undisturbed")
+        assert await here.doubts("undisturbed") == []
 
 
 @pytest.mark.kill
@@ -80,7 +81,7 @@ async def test_killed_at_every_moment_and_other_hosts_take_over(tmp_path: Path) 
         await second.kill(whole_host=True)
         here.gates.open()
         await here.all_over()
-        await here.check(undisturbed="undisturbed")
+        assert await here.doubts("undisturbed") == []
 
 
 @pytest.mark.kill
@@ -96,12 +97,12 @@ async def test_a_host_that_was_only_asleep_does_nothing_twice(tmp_path: Path) ->
         here.gates.open()
         await here.start_worker("two")
         await here.all_over()
-        await here.check(undisturbed="undisturbed")
+        assert await here.doubts("undisturbed") == []
         first.signal(signal.SIGCONT)
         # It is stopped properly: so its steps have ended, one way or another.
         first.process.terminate()
         await asyncio.wait_for(first.process.wait(), 60)
-        await here.check(undisturbed="undisturbed")
+        assert await here.doubts("undisturbed") == []
 
 
 @pytest.mark.kill
@@ -130,3 +131,40 @@ async def test_others_pushed_to_the_branch_between_death_and_takeover(tmp_path: 
                 "Succeeded",
                 repository.git("log", "-1", "--format=%H", "--grep=Updated", f"env/{stage}"),
             )
+
+
+@pytest.mark.kill
+async def test_a_request_that_nobody_knows_to_have_arrived_is_not_sent_again(tmp_path: Path) -> None:
+    def calling(stage: str, **config: object) -> dict[str, object]:
+        call = {"url": "http://tickets.example.com/ok", "method": "POST", "body": stage}
+        steps = [{"uses": "http", "config": call, **config}]
+        requested = [{"origin": {"kind": "Warehouse", "name": "guestbook"}, "sources": {"direct": True}}]
+        return {
+            "apiVersion": "kargo.akuity.io/v1alpha1",
+            "kind": "Stage",
+            "metadata": {"name": stage},
+            "spec": {"requestedFreight": requested, "promotionTemplate": {"spec": {"steps": steps}}},
+        }
+
+    armed = ["once.http.after", "again.http.after"]
+    with EchoApi() as api:
+        settings = {"TOWPATH_HTTP_MIRRORS": f"http://tickets.example.com={api.url}"}
+        async with scene(tmp_path, ["undisturbed"]) as here:
+            first = await here.start_worker("one", extra=settings)
+            await here.begin()
+            await here.apply(calling("once"), calling("again", retry={"errorThreshold": 2}))
+            here.gates.arm(armed)
+            await here.promote("once", "again")
+            await here.gates.reached(armed)
+            await first.kill()
+            here.gates.open()
+            await here.start_worker("one", extra=settings)
+            await here.all_over()
+            once, again = [
+                await here.towpath.promotion_view("guestbook", here.promotions[name]) for name in ("once", "again")
+            ]
+        assert api.posted.count(b"once") == 1
+        assert once.phase == "Errored"
+        assert "nobody knows whether that arrived" in once.message
+        # Who configures retries has said that it may be sent twice.
+        assert (again.phase, api.posted.count(b"again")) == ("Succeeded", 2)

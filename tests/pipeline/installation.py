@@ -37,6 +37,8 @@ T = TypeVar("T")
 PATIENCE = 120.0
 #: A host where nobody listens.
 NOWHERE = "https://nowhere.example.com/"
+#: Hosts of registries that tests put into trouble.
+FAULTY = ("busy.example.com", "broken.example.com")
 
 
 @dataclass
@@ -48,6 +50,8 @@ class Installation:
     registry: Registry
     web: WebApi
     argocd: ArgoCD
+    #: More registries, by host, for tests of faults: the worker leaves a whole host in trouble alone for a while.
+    faulty: dict[str, Registry]
     #: The worker's way to Argo CD's cluster.
     relay: Relay
     loop: asyncio.AbstractEventLoop
@@ -111,6 +115,7 @@ def installation(
         git = stack.enter_context(GitServer(directory / "git"))
         git.root.mkdir(exist_ok=True)
         registry, web = stack.enter_context(Registry()), stack.enter_context(WebApi())
+        faulty = {host: stack.enter_context(Registry()) for host in FAULTY}
         argocd = stack.enter_context(ArgoCD(head=lambda source: _head(git, git_hosts, source)))
         assert argocd.server is not None
         relay = Relay(int(argocd.server.url.rpartition(":")[2]))
@@ -125,8 +130,8 @@ def installation(
         settings = WorkerSettings(
             data_directory=directory / "data",
             git_config_file=gitconfig,
-            registry_mirrors={registry_host: registry.host},
-            plain_http_registries=[registry.host],
+            registry_mirrors={registry_host: registry.host} | {host: faulty[host].host for host in FAULTY},
+            plain_http_registries=[registry.host, *(faulty[host].host for host in FAULTY)],
             registry_requests_per_second=1000,
             http_mirrors={web_host: web.url},
             kubeconfig=kubeconfig,
@@ -134,7 +139,7 @@ def installation(
             temporal_ui_port=free_port(0),
         )
         loop, running = stack.enter_context(_up(settings))
-        yield Installation(settings, git, registry, web, argocd, relay, loop, running)
+        yield Installation(settings, git, registry, web, argocd, faulty, relay, loop, running)
 
 
 @contextmanager

@@ -20,7 +20,15 @@ from temporalio.worker import Worker
 
 from model.names import CLUSTER
 from model.project_state import ClusterState
-from model.steps import CheckStepsReport, CheckStepsRequest, StepKind, StepProblem
+from model.steps import (
+    CheckStepsReport,
+    CheckStepsRequest,
+    DescribeStepsRequest,
+    StepDescription,
+    StepDescriptions,
+    StepKind,
+    StepProblem,
+)
 from starter.client import Towpath
 from starter.main import cli
 from starter.session import Session
@@ -48,6 +56,16 @@ async def check_steps(request: CheckStepsRequest) -> CheckStepsReport:
         if use.uses not in KNOWN
     ]
     return CheckStepsReport(problems=problems, kinds={kind: StepKind(name=kind) for kind in KNOWN})
+
+
+@activity.defn(name="describe-steps")
+async def describe_steps(request: DescribeStepsRequest) -> StepDescriptions:
+    names = [name for name in sorted(KNOWN) if request.name in ("", name)]
+    schema = {"properties": {"path": {"type": "string"}}} if request.name else {}
+    steps = [
+        StepDescription(kind=StepKind(name=name), description=f"Does {name}.", config_schema=schema) for name in names
+    ]
+    return StepDescriptions(steps=steps, message="" if steps else f"there is no step {request.name!r}")
 
 
 @dataclass
@@ -97,7 +115,7 @@ def rooms(directory: Path) -> Iterator[Rooms]:
                 client,
                 task_queue=built.task_queue,
                 workflows=[Cluster, FanOut, Project, Promotion, Stage, Verification, Warehouse],
-                activities=[built.house.step, check_steps],
+                activities=[built.house.step, check_steps, describe_steps],
                 workflow_runner=RUNNER,
             )
             async with worker:

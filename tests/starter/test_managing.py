@@ -190,3 +190,24 @@ def test_what_was_backed_up_is_restored_as_it_was(house: Rooms, tmp_path: Path) 
     dev = json.loads(house.run("get", "stage", "dev", "-p", name, "-o", "json").stdout)
     assert dev["status"]["freightSummary"] == freight.name
     promoted(house, name, "prod", freight.name)
+
+
+def test_a_freeze_is_shown_and_thawed_and_an_explanation_is_in_sentences(house: Rooms) -> None:
+    name = applied(house, stage("dev"), stage("prod", "dev"))
+    freight = house.wait(house.house.discover("1.0.0"))
+    assert house.run("freeze", "-p", name, "--stage", "dev", "--reason", "the sale").output == "Stage dev is frozen\n"
+    result = house.run("explain", "stage", "dev", "-p", name, "--freight", freight.name)
+    assert result.exit_code == 0, result.output
+    first, origin, available, candidate = result.stdout.splitlines()
+    assert first.startswith("a promotion to dev would wait: Stage dev is frozen")
+    assert first.endswith(": the sale")
+    assert origin == "Warehouse/web: no promotion policy of the Project turns auto-promotion on for Stage dev"
+    assert available.endswith("is available: straight from Warehouse/web")
+    assert "is the candidate" in candidate
+    assert house.run("thaw", "-p", name, "--stage", "dev").output == "Stage dev is thawed\n"
+    again = house.run("thaw", "-p", name, "--stage", "dev")
+    assert again.exit_code == 1
+    assert "is not frozen by itself" in again.output
+    result = house.run("explain", "stage", "prod", "-p", name, "--freight-alias", freight.alias)
+    assert "is not available: not verified in Stage dev" in result.stdout
+    assert house.run("freeze", "--all", "--stage", "dev", "--reason", "r").exit_code == 2

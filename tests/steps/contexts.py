@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from activities.settings import ActivitySettings
 from activities.steps.registry import STEPS, StepContext
 from model.references import (
     FreightCollection,
@@ -55,7 +56,7 @@ def step_context(
         "collection": collection or collect(freight()),
         "origins": origins or [],
         "started_at": datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
-        "outside": outside or SimpleNamespace(),
+        "outside": outside or SimpleNamespace(settings=ActivitySettings(), state=None),
     }
     return StepContext(**{**fields, **changes})
 

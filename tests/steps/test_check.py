@@ -9,9 +9,9 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.outside import Outside
 from activities.steps.catalog import all_activities, load_steps
-from activities.steps.check import check_steps
+from activities.steps.check import check_steps, describe_steps
 from activities.steps.registry import STEPS
-from model.steps import CheckStepsRequest, StepUse
+from model.steps import CheckStepsRequest, DescribeStepsRequest, StepUse
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,9 @@ from model.steps import CheckStepsRequest, StepUse
         ("argocd-update", {"apps": [{"name": "${{ x }}", "selector": "${{ y }}"}]}, None),
         ("argocd-update", {"apps": [{"name": "Shop", "namespace": "argocd"}]}, "can't be the name of an Application"),
         ("argocd-update", {"apps": [{"namespace": "${{ x }}"}]}, "exactly one of name and selector"),
+        ("git-clear", {"path": "${{ outputs.a[0] }}/${{ ctx.stage"}, "path: the expression can't be read: unclosed"),
+        ("git-clone", {"repoURL": "r", "checkout": [{"path": "a", "tag": "${{ imageFrom(vars.i.Tag }}"}]},
+         "checkout[0].tag: the expression can't be read: unexpected token EOF (line 1, column"),
         ("compose-output", {}, "at least one output"),
         ("git-psuh", {}, "there is no step 'git-psuh'; did you mean git-push?"),
         ("tf-apply", {}, "step tf-apply is not supported yet"),
@@ -82,4 +85,20 @@ def test_every_step_is_an_activity_of_its_name(outside: Outside) -> None:
         "compose-output",
         "fail",
     } <= names
-    assert names == {"check-steps", *STEPS}
+    assert names == {"check-steps", "describe-steps", *STEPS}
+
+
+async def test_steps_are_described() -> None:
+    load_steps()
+    everything = await describe_steps(DescribeStepsRequest())
+    names = [step.kind.name for step in everything.steps]
+    assert names == sorted(names)
+    assert {"git-clone", "untar", "oci-push"} <= set(names)
+    assert all(step.description for step in everything.steps)
+    (one,) = (await describe_steps(DescribeStepsRequest(name="git-merge-pr"))).steps
+    assert set(one.config_schema["required"]) == {"repoURL", "prNumber"}
+    assert one.output_schema is not None
+    assert "commit" in one.output_schema["properties"]
+    near = await describe_steps(DescribeStepsRequest(name="git-clon"))
+    assert near.steps == []
+    assert "did you mean git-clone?" in near.message

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from activities.git import mirrors
 from activities.git.errors import AuthenticationRefused, GitError, RemoteUnreachable, RepositoryNotFound
 from activities.outside import Outside, open_outside
 from activities.settings import ActivitySettings
@@ -487,3 +488,39 @@ class TestPush:
         await bench.run("git-clone", clone(repository, {"path": "src", "commit": repository.head()}))
         with pytest.raises(StepErrored, match="set targetBranch"):
             await bench.run("git-push", {"path": "src"})
+
+
+class TestNextClone:
+    @pytest.mark.parametrize("loose", [250, 3], ids=["objects as they are", "objects repacked"])
+    async def test_what_was_pushed_here_is_not_fetched_again(
+        self,
+        outside: Outside,
+        repository: Repository,
+        server: GitServer,
+        monkeypatch: pytest.MonkeyPatch,
+        loose: int,
+    ) -> None:
+        monkeypatch.setattr(mirrors, "_LOOSE", loose)
+        for number in range(3):
+            bench = Bench(outside, f"dev.{number}.a")
+            server.requests.clear()
+            await bench.run("git-clone", clone(repository, {"path": "src"}, OUT))
+            # Asking what the remote has is one request; a fetch would be at least another.
+            assert number == 0 or server.requests["POST git-upload-pack"] == 1
+            for earlier in range(number):
+                assert (bench.workspace / f"out/{earlier}.yaml").read_text() == f"n: {earlier}\n"
+            bench.write(f"out/{number}.yaml", f"n: {number}\n")
+            await bench.run("git-commit", {"path": "out", "message": f"commit {number}"})
+            await bench.run("git-push", {"path": "out"})
+        assert repository.log("stage/dev") == ["commit 2", "commit 1", "commit 0", "Initial commit"]
+
+    async def test_what_was_integrated_is_there_whole(self, outside: Outside, repository: Repository) -> None:
+        first = Bench(outside, "dev.1.a")
+        await first.run("git-clone", clone(repository, OUT))
+        repository.commit({"theirs.yaml": "a: 1\n"}, "theirs", branch="stage/dev")
+        first.write("out/ours.yaml", "a: 1\n")
+        await first.run("git-commit", {"path": "out", "message": "ours"})
+        await first.run("git-push", {"path": "out"})
+        second = Bench(outside, "dev.2.a")
+        await second.run("git-clone", clone(repository, OUT))
+        assert sorted(path.name for path in (second.workspace / "out").glob("*.yaml")) == ["ours.yaml", "theirs.yaml"]

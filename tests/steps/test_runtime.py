@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import errno
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -185,6 +186,30 @@ class TestOutcomes:
         assert error.type == ERRORED
         assert "disk of worker host" in failure.message
 
+    async def test_full_disk_is_named_where_a_step_says_what_it_could_not_write(self, host: Host, probe: Probe) -> None:
+        def behave(config: ProbeConfig, context: StepContext) -> None:
+            try:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            except OSError as error:
+                raise StepErrored(f"./out can't be written: {error.strerror}") from error
+
+        probe.behave = behave
+        _, failure = await host.fails(request())
+        assert failure.message.startswith("./out can't be written: No space left on device; the disk of worker host")
+
+    @pytest.mark.parametrize("raised", [StepErrored("./x is not there", final=True), StepFailed("no"), OSError(2, "x")])
+    async def test_an_error_in_a_workspace_that_vanished_is_a_lost_workspace(
+        self, host: Host, probe: Probe, raised: Exception
+    ) -> None:
+        def behave(config: ProbeConfig, context: StepContext) -> None:
+            shutil.rmtree(context.workspace.parent)
+            raise raised
+
+        probe.behave = behave
+        with pytest.raises(ApplicationError) as lost:
+            await host.run(request())
+        assert (lost.value.type, lost.value.non_retryable) == (WORKSPACE_LOST, True)
+
     async def test_too_large_an_output_is_errored_for_good(self, host: Host, probe: Probe) -> None:
         probe.behave = lambda config, context: {"text": "x" * 300_000}
         error, failure = await host.fails(request(error_threshold=5))
@@ -277,18 +302,21 @@ class TestErrorsInARow:
 
 class TestLostAttempts:
     @pytest.mark.parametrize(
-        ("left", "repeated"),
+        ("left", "attempt", "repeated"),
         [
-            ([], True),
-            ([{"errors": 0, "begun": True, "acting": True}], True),
-            ([{"errors": 1, "begun": True, "acting": False}], False),
+            ([], 2, True),
+            # The first heartbeat has arrived, later ones were held back when the worker died.
+            ([{"errors": 0, "begun": False, "ended": 0}], 2, True),
+            ([{"errors": 1, "begun": True, "ended": 1}], 2, False),
+            ([{"errors": 1, "begun": True, "ended": 1}], 3, True),
+            ([{"errors": 1, "begun": True, "ended": 2}], 3, False),
         ],
     )
     async def test_step_hears_of_an_attempt_of_unknown_outcome(
-        self, host: Host, probe: Probe, left: list[Any], repeated: bool
+        self, host: Host, probe: Probe, left: list[Any], attempt: int, repeated: bool
     ) -> None:
         host.heartbeats = left
-        await host.run(request(), attempt=2)
+        await host.run(request(), attempt=attempt)
         assert probe.contexts[0].repeated is repeated
 
     async def test_missing_workspace_is_lost(self, host: Host, probe: Probe) -> None:
@@ -326,7 +354,7 @@ class TestLostAttempts:
             await asyncio.wait_for(running, 10)
         assert ended.is_set()
         # What it did is not known: the next attempt must look.
-        assert host.heartbeats[-1]["acting"] is True
+        assert host.heartbeats[-1]["ended"] == 0
 
     async def test_heartbeats_while_waiting_for_a_slot(self, outside: Outside, probe: Probe) -> None:
         slots = asyncio.Semaphore(0)

@@ -89,6 +89,17 @@ class Silent:
         """Whatever the Stage says."""
 
 
+class Gate:
+    """A step that waits until the test opens it."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+
+    async def __call__(self, request: StepRequest) -> dict[str, Any]:
+        await self.open.wait()
+        return {}
+
+
 @dataclass
 class House:
     """Everything a test needs to run a pipeline and look at it."""

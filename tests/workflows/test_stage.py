@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -15,18 +14,7 @@ from model.names import stage_id, warehouse_id
 from model.references import Health, HealthCheckStep, HealthState
 from model.steps import ERRORED, FAILED, StepKind, StepRequest, StepResult, StepStatus
 from model.warehouses import ApproveRequest, Outcome, RetireRequest
-from tests.workflows.house import House, Silent, house, policies, project, stage, warehouse
-
-
-class Gate:
-    """A step that waits until the test opens it."""
-
-    def __init__(self) -> None:
-        self.open = asyncio.Event()
-
-    async def __call__(self, request: StepRequest) -> dict[str, Any]:
-        await self.open.wait()
-        return {}
+from tests.workflows.house import Gate, House, Silent, house, policies, project, stage, warehouse
 
 
 async def _holds(h: House, name: str, freight: str) -> bool:
@@ -252,9 +240,11 @@ async def test_bad_health_or_the_bound_lets_the_next_start(
         await h.promote("dev", one.name)
         _, second = await h.request("dev", two.name)
         if state is HealthState.PROGRESSING:
-            await time_skipping.sleep(timedelta(minutes=4))
+            for _ in range(4):
+                await time_skipping.sleep(timedelta(minutes=1))
             assert (await h.progress(second)).phase == "Pending"
-            await time_skipping.sleep(timedelta(minutes=2))
+            for _ in range(2):
+                await time_skipping.sleep(timedelta(minutes=1))
         assert (await h.result(second)).phase == "Succeeded"
         assert not await _verified(h, "dev", one.name)
 

@@ -1,0 +1,1 @@
+"""A step for Towpath that greets."""
