@@ -111,6 +111,14 @@ class ActivitySettings(BaseSettings):
         description="How git-push integrates what the remote branch has and the local one has not. Commits are never "
         "signed here, so the Or policies rebase unless a local commit carries a signature.",
     )
+    github_push_max_revisions: int = Field(
+        default=10, gt=0, description="Commits that one github-push step may make anew at GitHub."
+    )
+    github_push_verify_untrusted_commits: bool = Field(
+        default=False,
+        description="Let github-push leave author and committer to GitHub, which then signs every commit with its own "
+        "key; the author is kept in a Co-authored-by line. Without it commits keep both, and are not verified.",
+    )
 
     registry_mirrors: Paired = Field(
         default_factory=dict,

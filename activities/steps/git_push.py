@@ -76,18 +76,11 @@ async def git_push(config: GitPushConfig, context: StepContext) -> GitPushOutput
     """
     tree, remote = await worktree_of(context, config.path)
     if context.recorded is not None:
-        return await _restored(tree, remote, GitPushOutput.model_validate(dict(context.recorded)))
-    branch = config.target_branch or tree.branch()
-    if config.generate_target_branch:
-        branch = f"kargo/promotion/{context.promotion}"
-    if branch is None and not config.tag:
-        raise StepErrored(
-            f"no branch is checked out at {config.path}: set targetBranch or generateTargetBranch", final=True
-        )
-    try:
-        ref = tag_ref(config.tag) if config.tag else branch_ref(branch or "")
-    except InvalidRef as error:
-        raise StepFailed(str(error)) from None
+        recorded = GitPushOutput.model_validate(dict(context.recorded))
+        await check_out(tree, remote, recorded.commit)
+        return recorded
+    branch = generated_branch(context) if config.generate_target_branch else config.target_branch or tree.branch()
+    ref = target(config.path, branch, config.tag)
     push = Push(
         tree,
         remote,
@@ -102,7 +95,7 @@ async def git_push(config: GitPushConfig, context: StepContext) -> GitPushOutput
             async with context.outside.git.turn("push", normalize_git(tree.clone.url), ref):
                 commit = await push.tag(config.tag)
         else:
-            commit = await _with_retries(push, context, config.max_attempts or ATTEMPTS)
+            commit = await with_retries(push, context, config.max_attempts or ATTEMPTS)
     except PushRefused as error:
         raise StepErrored(str(error), final=True) from None
     await tree.clone.give_back()
@@ -114,23 +107,32 @@ async def git_push(config: GitPushConfig, context: StepContext) -> GitPushOutput
     )
 
 
-async def _restored(tree: Worktree, remote: Remote, recorded: GitPushOutput) -> GitPushOutput:
-    """Check out the commit that was pushed, where integrating had made it another than the one that was committed."""
-    if recorded.commit != await tree.head():
+def generated_branch(context: StepContext) -> str:
+    """The branch of a promotion's own, that `generateTargetBranch` asks for."""
+    return f"kargo/promotion/{context.promotion}"
+
+
+def target(path: str, branch: str | None, tag: str | None = None) -> str:
+    """Full name of the ref to push to. Raises StepErrored where there is none to take, StepFailed for a bad name."""
+    if branch is None and not tag:
+        raise StepErrored(f"no branch is checked out at {path}: set targetBranch or generateTargetBranch", final=True)
+    try:
+        return tag_ref(tag) if tag else branch_ref(branch or "")
+    except InvalidRef as error:
+        raise StepFailed(str(error)) from None
+
+
+async def check_out(tree: Worktree, remote: Remote, commit: str) -> None:
+    """Check out the commit that was pushed, where pushing had made it another than the one that was committed."""
+    if commit != await tree.head():
         await tree.run(
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--no-write-fetch-head",
-            "origin",
-            commit_id(recorded.commit),
-            remote=remote,
+            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "origin", commit_id(commit), remote=remote
         )
-        await tree.run("reset", "--quiet", "--hard", commit_id(recorded.commit), remote=remote)
-    return recorded
+        await tree.run("reset", "--quiet", "--hard", commit_id(commit), remote=remote)
 
 
-async def _with_retries(push: Push, context: StepContext, attempts: int) -> str:
+async def with_retries(push: Push, context: StepContext, attempts: int) -> str:
+    """Push to the branch, again while others push to it meanwhile; returns the id of the commit that is there now."""
     pause = PAUSE
     for attempt in range(1, attempts + 1):
         try:
@@ -163,17 +165,16 @@ class Push:
         Raises PushOutdated where another push came between, PushRefused, StepFailed on a conflict, GitError.
         """
         if self.force:
-            head = await self.tree.head()
-            if not (self.repeated and await self._tip() == head):
-                await self._send(f"+HEAD:{self.ref}")
-            return head
+            if not (self.repeated and await self._tip() == await self.tree.head()):
+                await self._update(force=True)
+            return await self.tree.head()
         if self.repeated and (there := await self._pushed_before()):
             return there
         try:
-            await self._send(f"HEAD:{self.ref}")
+            await self._update(force=False)
         except PushOutdated:
             await self._integrate()
-            await self._send(f"HEAD:{self.ref}")
+            await self._update(force=False)
         return await self.tree.head()
 
     async def tag(self, name: str) -> str:
@@ -189,6 +190,10 @@ class Push:
                 raise
             raise StepErrored(f"there is no tag {name} here: make it with git-tag", final=True) from None
         return await self.tree.head()
+
+    async def _update(self, *, force: bool) -> None:
+        """Bring HEAD to the remote branch. Raises PushOutdated where that has moved, and there is no force."""
+        await self._send(f"{'+' if force else ''}HEAD:{self.ref}")
 
     async def _send(self, refspec: str) -> None:
         await self.tree.run("push", "--porcelain", "origin", refspec, remote=self.remote)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import signal
 import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
@@ -23,6 +22,7 @@ from activities.kustomization import (
     read,
     set_images,
 )
+from activities.programs import Unbounded, derooted, run
 from activities.steps.registry import StepConfig, StepContext, StepErrored, StepOutput, step
 from activities.yaml_documents import InvalidYaml, document
 from model.references import FreightCollection, RequestedOrigin
@@ -32,8 +32,6 @@ from model.steps import Effect
 BUILD_TIMEOUT = 300.0
 #: How much one build may render, in bytes.
 MAX_RENDERED = 128 * 1024 * 1024
-#: How much of kustomize's own message is shown.
-MAX_MESSAGE = 2000
 
 
 class SetImage(StepConfig):
@@ -181,8 +179,8 @@ async def kustomize_build(config: BuildConfig, context: StepContext) -> None:
                 await asyncio.to_thread(_write_resources, out, rendered)
             else:
                 await asyncio.to_thread(_move_files, Path(scratch) / "out", out)
-    except KustomizationError as error:
-        raise StepErrored(f"kustomize build of {config.path}: {_derooted(str(error), context.workspace)}") from error
+    except (KustomizationError, Unbounded) as error:
+        raise StepErrored(f"kustomize build of {config.path}: {derooted(str(error), context.workspace)}") from error
     except OSError as error:
         raise StepErrored(f"{config.out_path} can't be written: {error.strerror or error}") from error
 
@@ -205,7 +203,9 @@ async def _rendered(source: Path, scratch: Path, config: BuildConfig, helm: bool
     if config.output_format == "kustomize" and not config.out_path.endswith((".yaml", ".yml")):
         (scratch / "out").mkdir()
         command.append(f"--output={scratch / 'out'}")
-    code, output, message = await _run([*command, str(source)], _environment(scratch, helm))
+    code, output, message = await run(
+        [*command, str(source)], _environment(scratch, helm), timeout=BUILD_TIMEOUT, limit=MAX_RENDERED
+    )
     if code:
         raise KustomizationError(message or f"kustomize ended with status {code}")
     return output
@@ -241,54 +241,6 @@ def _environment(scratch: Path, helm: bool) -> dict[str, str]:
         return environment | {name: os.environ[name] for name in names if name in os.environ}
     # Nothing remote gets this far; should it, no connection is made.
     return environment | dict.fromkeys(proxies[:2], "http://127.0.0.1:9")
-
-
-async def _run(command: list[str], environment: dict[str, str]) -> tuple[int, bytes, str]:
-    """Run the build in a process group of its own, which ends with this task, in time and size bounded."""
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        env=environment,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    try:
-        async with asyncio.timeout(BUILD_TIMEOUT):
-            output, errors = await asyncio.gather(
-                _bounded(process.stdout, MAX_RENDERED), _bounded(process.stderr, 1024 * 1024)
-            )
-            code = await process.wait()
-    except TimeoutError as error:
-        raise KustomizationError(f"it was not done after {BUILD_TIMEOUT:.0f} seconds") from error
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-    return code, output, errors.decode(errors="replace").strip().removeprefix("error: ").removeprefix("Error: ")
-
-
-async def _bounded(stream: asyncio.StreamReader, limit: int) -> bytes:
-    chunks = []
-    size = 0
-    while chunk := await stream.read(256 * 1024):
-        size += len(chunk)
-        if size > limit:
-            raise KustomizationError(f"it writes more than {limit // (1024 * 1024)} MiB")
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def _derooted(message: str, workspace: Path) -> str:
-    """Kustomize's message without the workspace's place on this host, and without its middle if it is long."""
-    for root in sorted({os.path.realpath(workspace), str(workspace)}, key=len, reverse=True):
-        message = message.replace(root + os.sep, "").replace(root, ".")
-    if len(message) > MAX_MESSAGE:
-        half = MAX_MESSAGE // 2
-        message = f"{message[:half]} … {message[-half:]}"
-    return message
 
 
 def _write_file(path: Path, content: bytes) -> None:

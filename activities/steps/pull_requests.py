@@ -270,8 +270,12 @@ async def _opened(config: RepositoryConfig, context: StepContext) -> AsyncIterat
     except TransportRefused as error:
         raise StepErrored(str(error), final=True) from None
     except HostError as error:
-        # 4xx but "too many requests": the same again gives the same answer.
-        raise StepErrored(str(error), final=400 <= error.status < 500 and error.status not in (408, 429)) from None
+        raise errored(error) from None
+
+
+def errored(error: HostError) -> StepErrored:
+    """What a host's refusal means for the step. 4xx but "too many requests": the same again gives the same answer."""
+    return StepErrored(str(error), final=400 <= error.status < 500 and error.status not in (408, 429))
 
 
 def _opened_output(pull: PullRequest) -> GitOpenPROutput:

@@ -91,9 +91,9 @@ class Repository:
     def __init__(self, path: Path, url: str) -> None:
         self.path, self.url = path, url
 
-    def git(self, *args: str, stdin: str | None = None) -> str:
+    def git(self, *args: str, stdin: str | None = None, environment: Mapping[str, str] | None = None) -> str:
         """Run Git in the bare repository, and return what it prints."""
-        return _git(*args, cwd=self.path, stdin=stdin)
+        return _git(*args, cwd=self.path, stdin=stdin, env=environment)
 
     def commit(
         self, files: Mapping[str, str | None], message: str, *, branch: str = "main", orphan: bool = False
@@ -147,7 +147,7 @@ class Repository:
         (self.path / "hooks" / "pre-receive").unlink(missing_ok=True)
 
 
-def _git(*args: str, cwd: Path, env: dict[str, str] | None = None, stdin: str | None = None) -> str:
+def _git(*args: str, cwd: Path, env: Mapping[str, str] | None = None, stdin: str | None = None) -> str:
     identity = {
         f"GIT_{role}_{part}": value
         for role in ("AUTHOR", "COMMITTER")

@@ -56,6 +56,9 @@ class PullRequestHosts:
         self.methods: list[str] = []
         self.lose_answers = 0
         self.refuse_merge: tuple[int, str] | None = None
+        self.refuse_update: tuple[int, str] | None = None
+        #: Called with method and path before requests for commits and refs are answered, each for one request.
+        self.before_answer: list[Callable[[str, str], None]] = []
         self.merge_later = 0
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -82,7 +85,7 @@ class PullRequestHosts:
         path = parts.path
         self.requests.append(f"{method} {path}")
         query = parse_qs(parts.query)
-        for api in (_github, _gitlab, _gitea, _bitbucket, _azure):
+        for api in (_github, _github_data, _gitlab, _gitea, _bitbucket, _azure):
             found = api(self, method, path, query, body)
             if found is not None:
                 expected = _AUTHORIZATION[api].format(token=self.token)
@@ -158,6 +161,52 @@ def _github(host: PullRequestHosts, method: str, path: str, query: dict[str, lis
             return 200, shown(host.pull(number))
         head = query["head"][0].removeprefix(f"{owner}:")
         return 200, [shown(pull) for pull in host.pulls if (pull.head, pull.base) == (head, query["base"][0])]
+
+    return answer
+
+
+#: Who makes and signs the commits that name no author.
+APP = {"name": "app[bot]", "email": "app@github.example.com", "date": "2026-05-01T12:00:00Z"}
+
+
+def _github_data(
+    host: PullRequestHosts, method: str, path: str, query: dict[str, list[str]], body: Any
+) -> Answer | None:
+    """GitHub's Git data API: commits made of trees that are there, and refs."""
+    match = re.fullmatch(r"/api/v3/repos/[^/]+/[^/]+/git/(?:(commits)|refs(?:/(.+))?)", path)
+    if not match:
+        return None
+    git = host.repository.git
+    ref = f"refs/{unquote(match[2] or '')}"
+
+    def answer() -> tuple[int, Any]:
+        if host.before_answer:
+            host.before_answer.pop(0)(method, path)
+        if match[1]:
+            author = body.get("author", APP)
+            committer = body.get("committer", author)
+            environment = {
+                f"GIT_{role}_{key.upper()}": who[key]
+                for role, who in (("AUTHOR", author), ("COMMITTER", committer))
+                for key in ("name", "email", "date")
+            }
+            parents = [word for parent in body["parents"] for word in ("-p", parent)]
+            commit = git("commit-tree", body["tree"], *parents, "-m", body["message"], environment=environment)
+            return 201, {"sha": commit}
+        if method == "DELETE":
+            git("update-ref", "-d", ref)
+            return 204, None
+        if method == "POST":
+            if git("for-each-ref", body["ref"]):
+                return 422, {"message": "Reference already exists"}
+            git("update-ref", body["ref"], body["sha"])
+            return 201, {"ref": body["ref"]}
+        if not body.get("force") and git("merge-base", ref, body["sha"]) != git("rev-parse", ref):
+            return 422, {"message": "Update is not a fast forward"}
+        if host.refuse_update:
+            return host.refuse_update[0], {"message": host.refuse_update[1]}
+        git("update-ref", ref, body["sha"])
+        return 200, {"ref": ref}
 
     return answer
 
@@ -340,6 +389,7 @@ def _azure(host: PullRequestHosts, method: str, path: str, query: dict[str, list
 
 _AUTHORIZATION: dict[Any, str] = {
     _github: "Bearer {token}",
+    _github_data: "Bearer {token}",
     _gitlab: "{token}",
     _gitea: "token {token}",
     _bitbucket: "Bearer {token}",
@@ -366,6 +416,6 @@ def _handler(host: PullRequestHosts) -> type[BaseHTTPRequestHandler]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
             """Say nothing."""
 
-    for method in ("GET", "POST", "PUT", "PATCH"):
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
         setattr(Handler, f"do_{method}", Handler.respond)
     return Handler

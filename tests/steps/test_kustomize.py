@@ -11,6 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from activities.kustomization import KustomizationError, KustomizeImage, set_images
+from activities.programs import MAX_MESSAGE
 from activities.steps import kustomize
 from activities.steps.registry import STEPS, StepErrored, StepFailed
 from model.references import Image, collect
@@ -393,4 +394,4 @@ async def test_a_long_message_is_shortened(tmp_path: Path) -> None:
     )
     with pytest.raises(StepErrored) as caught:
         await run_step("kustomize-build", {"path": "k", "outPath": "o"}, step_context(tmp_path))
-    assert len(str(caught.value)) < kustomize.MAX_MESSAGE + 200
+    assert len(str(caught.value)) < MAX_MESSAGE + 200
