@@ -1,6 +1,7 @@
 """Automatic rollbacks: back to the Freight that was verified last.
 
-The setting is AutoRollbackConfig in Kargo's api/v1alpha1/project_config_types.go. Kargo's open-source code carries the setting only; what it does is written here after its documented meaning.
+The setting is AutoRollbackConfig in Kargo's api/v1alpha1/project_config_types.go. Kargo's
+open-source code carries the setting only; what it does is written here after its documented meaning.
 """
 
 from __future__ import annotations
@@ -8,8 +9,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from model.base import Message
-from model.promotions import PromotionPhase
 from model.references import FreightCollection, FreightReference, VerificationPhase
+from model.resources.promotion import PromotionPhase
 from model.stage_state import StageState
 
 #: A failure older than this is history: switching the policy on later rolls nothing back.

@@ -18,7 +18,8 @@ import yaml
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from model.promotions import Admission, PromotionPhase, PromotionView, StepRecord
+from model.promotions import Admission, PromotionView, StepRecord
+from model.resources.promotion import PromotionPhase
 from model.stages import StageSummary
 from model.steps import StepStatus
 from starter import progress
@@ -187,6 +188,14 @@ def test_a_wrong_usage_is_told_before_any_server_is_asked(arguments: list[str], 
     assert result.exit_code in (1, 2)
     assert result.stderr.startswith("error: ")
     assert said in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["config"], ["verify"]])
+def test_a_group_without_a_command_shows_its_help(arguments: list[str]) -> None:
+    result = run(AssertionError("asked a server"), *arguments)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Usage: ")
+    assert "\nCommands:\n" in result.stderr
 
 
 def test_every_problem_of_manifests_has_its_line(tmp_path: Path) -> None:
