@@ -141,6 +141,14 @@ class ActivitySettings(BaseSettings):
         description="Whether image subscriptions may take a tag that was read once to stay what it was: as "
         "`cacheByTag` says (Allow), never (Forbid), always (Force), or only such ones may be looked at (Require).",
     )
+    freight_retained: int = Field(
+        default=20,
+        ge=0,
+        description="Pieces of Freight a Warehouse keeps that are older than the oldest one in some Stage.",
+    )
+    freight_minimum_age: float = Field(
+        default=336.0, ge=0, le=100_000, description="Hours for which any Freight is kept, however many there are."
+    )
     minimum_discovery_interval: float = Field(
         default=1.0, ge=1, description="Seconds between two looks of a Warehouse at least, whatever its interval says."
     )

@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 
 from pydantic import Field
 
@@ -48,6 +49,26 @@ class WatchRequest(Message):
     rest: timedelta = timedelta(0)
 
 
+class Verdict(StrEnum):
+    """What `freightCreationCriteria` say of the best candidates."""
+
+    #: There are no criteria, or not every subscription has a candidate.
+    NONE = ""
+    SATISFIED = "Satisfied"
+    NOT_SATISFIED = "NotSatisfied"
+    #: The expression could not be evaluated.
+    FAILED = "Failed"
+
+
+class Retention(Message):
+    """Which old Freight is kept though no Stage needs it (Kargo: MAX_RETAINED_FREIGHT, MIN_FREIGHT_DELETION_AGE)."""
+
+    #: Pieces older than the oldest one that is in some Stage.
+    pieces: int = 20
+    #: Younger ones are kept, however many.
+    age: timedelta = timedelta(hours=336)
+
+
 class DiscoveryReport(Message):
     """Result of `watch`, and the signal `discovered` to the Warehouse: something new, an answer, or a failure.
 
@@ -64,6 +85,11 @@ class DiscoveryReport(Message):
     error: str = ""
     #: The subscription that failed, as people know it: `image ghcr.io/akuity/guestbook`.
     failed_subscription: str = ""
+    #: Whether Freight may be made of it, and why it could not be told.
+    criteria: Verdict = Verdict.NONE
+    criteria_error: str = ""
+    #: The operator's rule for old Freight: workflows read no settings.
+    retention: Retention = Field(default_factory=Retention)
     #: Sentences about what works but shouldn't stay so, such as a deprecated field.
     warnings: list[str] = Field(default_factory=list)
     discovered_at: Time
@@ -139,10 +165,11 @@ def next_start(now: datetime, period: timedelta, offset: timedelta) -> datetime:
     return now + period - (now - epoch - offset) % period
 
 
-def artifacts_digest(generation: int, artifacts: DiscoveredArtifacts) -> str:
+def artifacts_digest(generation: int, artifacts: DiscoveredArtifacts, criteria: Verdict = Verdict.NONE) -> str:
     """The digest of what was found for this generation of the spec. When it was found is no part of it."""
     found = artifacts.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"discovered_at"})
-    return f"{_FOUND}:{_digest([generation, found])}"
+    judged = [criteria] if criteria else []
+    return f"{_FOUND}:{_digest([generation, found, *judged])}"
 
 
 _FOUND, _FAILED = "found", "failed"

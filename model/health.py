@@ -5,7 +5,7 @@ The rules are Kargo's (pkg/health/checker/builtin/argocd.go).
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import Field
 
@@ -25,7 +25,7 @@ class HealthRequest(Message):
     #: What the Stage knows already. None: answer at once.
     known: Health | None = None
     #: Pause between two looks.
-    interval: Duration
+    interval: Duration = timedelta(minutes=5)
 
 
 def sources_of(app: dict[str, Json]) -> list[dict[str, Json]]:

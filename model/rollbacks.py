@@ -1,7 +1,7 @@
 """Automatic rollbacks: back to the Freight that was verified last.
 
-The setting is AutoRollbackConfig in Kargo's api/v1alpha1/project_config_types.go. Kargo's
-open-source code carries the setting only; what it does is written here after its documented meaning.
+The setting is AutoRollbackConfig in Kargo's api/v1alpha1/project_config_types.go. Kargo's open-source code carries it
+only; what it does is written here after its documented meaning.
 """
 
 from __future__ import annotations

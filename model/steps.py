@@ -106,6 +106,8 @@ class PromotionContext(Message):
     collection: FreightCollection
     origins: list[RequestedOrigin] = Field(default_factory=list)
     vars: list[ExpressionVariable] = Field(default_factory=list)
+    #: Of the Stage: whose workers carry out the steps. Empty: those that serve no shard.
+    shard: str = ""
 
 
 class StepRequest(Message):

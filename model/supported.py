@@ -20,10 +20,6 @@ def _other_than(*supported: str) -> Callable[[Json], bool]:
     return lambda value: value not in supported
 
 
-def _other_type(subscription: Json) -> bool:
-    return not {"git", "image", "chart"} & set(subscription)
-
-
 @dataclass(frozen=True)
 class Row:
     """One thing that a kind's manifests may say: where, when it counts, and the sentence about it.
@@ -52,21 +48,12 @@ ROWS: tuple[Row, ...] = (
     Row("ClusterConfig", "spec.gitClient", "an author of commits for all Projects is not supported yet"),
     Row("ClusterConfig", "spec.freightLinks", "links are not supported yet"),
     Row("ClusterConfig", "spec.stageLinks", "links are not supported yet"),
-    Row("Warehouse", "spec.shard", "shards are not supported yet"),
-    Row("Warehouse", "spec.freightCreationCriteria", "criteria for making Freight are not supported yet"),
-    Row(
-        "Warehouse",
-        "spec.subscriptions[*]",
-        "subscriptions to anything but git and image repositories are not supported yet",
-        _other_type,
-    ),
     Row("Warehouse", "spec.subscriptions[*].git.allowTags", _OLD_ALLOW, severity=Severity.WARNING),
     Row("Warehouse", "spec.subscriptions[*].git.ignoreTags", _OLD_IGNORE, severity=Severity.WARNING),
     Row("Warehouse", "spec.subscriptions[*].image.allowTags", _OLD_ALLOW, severity=Severity.WARNING),
     Row("Warehouse", "spec.subscriptions[*].image.ignoreTags", _OLD_IGNORE, severity=Severity.WARNING),
-    Row("Stage", "spec.shard", "shards are not supported yet"),
     Row("Stage", "spec.targets", f"targets are {_PAID}"),
-    Row("Freight", "origin", "making Freight by hand is not supported yet; its Warehouse makes it"),
+    Row("Freight", "origin", "applying Freight is not supported yet; make it with `towpath create freight`"),
     Row(
         "Promotion",
         "spec",

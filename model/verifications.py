@@ -53,6 +53,8 @@ class VerificationRequest(Message):
     stage: str
     #: `<stage>.<ulid>.<collection id[:7]>`; the workflow's id is `verification/<project>/<name>`.
     name: str
+    #: Of the Stage: whose workers prepare and measure. Empty: those that serve no shard.
+    shard: str = ""
     #: Whole manifests (apiVersion, kind, metadata, spec) of the templates.
     templates: list[dict[str, Json]] = Field(default_factory=list)
     #: Templates the Stage refers to that are nowhere to be found: `AnalysisTemplate/x`. Not empty: phase Error.

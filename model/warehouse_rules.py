@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from model.availability import availability
+from model.discovery import Retention
 from model.freight_status import FreightRecord, VerifiedIn
 from model.promotions import FanOutAnswer, FanOutTarget
 from model.resources.stage import SelectionPolicy
@@ -17,9 +18,8 @@ NEWEST = 30
 #: How many pieces a control-flow Stage is told about at once.
 PASSING = 100
 
-#: Kargo's settings of its collector (pkg/garbage/freight.go).
-RETAINED = 20
-MIN_AGE = timedelta(hours=336)
+#: Kargo's settings of its collector (pkg/garbage/freight.go), unless the operator says otherwise.
+RETAINED, MIN_AGE = Retention().pieces, Retention().age
 
 
 def newest_first(records: Iterable[FreightRecord]) -> list[FreightRecord]:

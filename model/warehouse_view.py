@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from model.base import Json, format_duration, format_time
+from model.discovery import Verdict
 from model.freight_status import FreightRecord
 from model.warehouse_rules import newest_first
 from model.warehouse_state import WarehouseState
@@ -78,7 +79,25 @@ def _conditions(state: WarehouseState) -> list[dict[str, str]]:
     status = "False" if trouble else "True"
     reason = "DiscoveryFailed" if report.error else "NoFreight" if state.no_freight else "ArtifactsDiscovered"
     message = f"{trouble}{since}" if trouble else "; ".join(report.warnings)
-    return [
+    shown = [
         {"type": "Ready", "status": status, "reason": reason, "message": message},
         {"type": "Healthy", "status": status, "reason": reason, "message": message},
     ]
+    if report.criteria in _CRITERIA:
+        satisfied, reason, words = _CRITERIA[report.criteria]
+        shown.append(
+            {
+                "type": "FreightCreationCriteriaSatisfied",
+                "status": satisfied,
+                "reason": reason,
+                "message": report.criteria_error or words,
+            }
+        )
+    return shown
+
+
+_CRITERIA = {
+    Verdict.SATISFIED: ("True", "CriteriaSatisfied", "the best candidates satisfy the criteria"),
+    Verdict.NOT_SATISFIED: ("False", "CriteriaNotSatisfied", "the best candidates don't satisfy the criteria"),
+    Verdict.FAILED: ("Unknown", "CriteriaEvaluationFailed", "the criteria could not be evaluated"),
+}

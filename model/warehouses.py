@@ -7,6 +7,7 @@ import json
 from pydantic import Field
 
 from model.base import Json, Message, Time
+from model.freight_choice import Choice
 from model.freight_status import FreightRecord
 from model.references import SubscribedRepo
 from model.resources.stage import FreightRequest
@@ -74,6 +75,31 @@ class ApproveRequest(Message):
 
     freight: str
     stage: str
+    actor: str = ""
+
+
+class CreateFreightRequest(Message):
+    """Argument of the update `create_freight`: for each subscription of the Warehouse exactly one artifact."""
+
+    choices: list[Choice]
+    #: Empty: one is made up.
+    alias: str = ""
+    actor: str = ""
+
+
+class CreatedFreight(Message):
+    """Answer of `create_freight`."""
+
+    ok: bool = True
+    message: str = ""
+    name: str = ""
+    alias: str = ""
+
+
+class DeleteFreightRequest(Message):
+    """Argument of the update `delete_freight`."""
+
+    freight: str
     actor: str = ""
 
 

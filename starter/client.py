@@ -21,6 +21,7 @@ from model import names
 from model.availability import availability
 from model.explanation import StageExplanation
 from model.freezes import FreezeRequest, ThawRequest
+from model.freight_choice import Choice
 from model.freight_status import FreightRecord
 from model.projects import ProjectView
 from model.promotions import (
@@ -37,7 +38,15 @@ from model.resources.stage import Stage
 from model.stages import VerifyRequest
 from model.steps import StepDescriptions
 from model.warehouse_view import describe_freight
-from model.warehouses import AliasRequest, ApproveRequest, Outcome, RefreshRequest
+from model.warehouses import (
+    AliasRequest,
+    ApproveRequest,
+    CreatedFreight,
+    CreateFreightRequest,
+    DeleteFreightRequest,
+    Outcome,
+    RefreshRequest,
+)
 from starter import kinds
 from starter.applying import Applied, apply_manifests, describe_steps
 from starter.archive import Backup, restore_backup, take_backup
@@ -160,10 +169,24 @@ class Towpath:
 
         A Project goes with everything in it. Raises NotFound and Refused before anything is deleted.
         """
-        return await delete_resources(self.calls, references, actor=self.actor, force=force)
+        freight = [reference for reference in references if reference.kind is kinds.FREIGHT]
+        others = [reference for reference in references if reference.kind is not kinds.FREIGHT]
+        for reference in others:
+            if reference.kind is not kinds.PROJECT and freight:
+                await self.check_there(reference)
+        deleted = [
+            Deleted(reference, (await self.delete_freight(reference.project, reference.name)).message)
+            for reference in freight
+        ]
+        if others:
+            deleted += await delete_resources(self.calls, others, actor=self.actor, force=force)
+        return deleted
 
     async def check_there(self, reference: Reference) -> None:
         """Raises NotFound where there is no such resource."""
+        if reference.kind is kinds.FREIGHT:
+            await self.find_freight(reference.project, reference.name)
+            return
         await check_there(self.calls, reference)
 
     # Projects and what they hold
@@ -306,6 +329,27 @@ class Towpath:
         await self.get_stage(project, stage)
         request = ApproveRequest(freight=record.name, stage=stage, actor=self.actor)
         return await self._ask(self._warehouse_of(project, record), "approve", request)
+
+    async def create_freight(
+        self, project: str, warehouse: str, choices: Sequence[Choice], alias: str = ""
+    ) -> CreatedFreight:
+        """Makes Freight of one artifact per subscription of the Warehouse. Raises Refused, saying what doesn't fit."""
+        check_name("Project", project)
+        check_name("Warehouse", warehouse)
+        if alias:
+            check_name("alias", alias)
+        request = CreateFreightRequest(choices=list(choices), alias=alias, actor=self.actor)
+        target = warehouse_target(project, warehouse)
+        created = await self.calls.update(target, "create_freight", CreatedFreight, request)
+        if not created.ok:
+            raise Refused(created.message)
+        return created
+
+    async def delete_freight(self, project: str, freight: str) -> Outcome:
+        """Deletes Freight, found by name or alias, that no Stage holds."""
+        record = await self.find_freight(project, freight)
+        request = DeleteFreightRequest(freight=record.name, actor=self.actor)
+        return await self._ask(self._warehouse_of(project, record), "delete_freight", request)
 
     async def set_alias(self, project: str, new_alias: str, freight: str = "", alias: str = "") -> Outcome:
         """Gives Freight, found by name or present alias, another alias."""
@@ -484,7 +528,7 @@ class Towpath:
         except RerunRefused as error:
             raise Refused(str(error)) from error
         freight = await self.find_freight(project, record.freight)
-        name = self._run_name(record.stage, record.freight)
+        name = self._run_name(record.stage, freight.name)
         start = Start(
             workflow="Promotion",
             arg=PromotionRequest(
@@ -497,7 +541,7 @@ class Towpath:
                 rerun=rerun,
             ),
             search_attributes=self._attributes(project, record.stage, freight),
-            memo={SUMMARY: {"actor": self.actor}},
+            memo={SUMMARY: {"freightAlias": freight.alias, "actor": self.actor}},
             summary=f"{promotion} again",
             details=f"repeats Promotion {promotion}, asked for by {self.actor or 'nobody in particular'}",
         )

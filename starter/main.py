@@ -21,6 +21,7 @@ COMMANDS = (
     "up",
     "worker",
     "apply",
+    "create",
     "delete",
     "get",
     "promote",

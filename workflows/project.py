@@ -36,6 +36,7 @@ with workflow.unsafe.imports_passed_through():
     from model.warehouse_state import WarehouseState
     from model.warehouses import Outcome, RetireRequest, WarehouseConfiguration
     from workflows.attributes import PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes
+    from workflows.telling import tell
     from workflows.tempo import history_is_long
 
 
@@ -185,13 +186,13 @@ class Project:
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 if not self.changed:
                     workflow.continue_as_new(self.state)
-        await self._tell(CLUSTER, "deregister", self.state.project)
+        await tell(CLUSTER, "deregister", self.state.project)
         await workflow.wait_condition(workflow.all_handlers_finished)
 
     async def _register(self) -> None:
         """Hear from the Cluster of what belongs to no Project."""
         if not self.registered:
-            self.registered = await self._tell(CLUSTER, "register", self.state.project)
+            self.registered = await tell(CLUSTER, "register", self.state.project)
 
     async def _take(self, kind: str, manifest: dict[str, Json]) -> AppliedResource:
         name = manifest["metadata"]["name"]
@@ -238,7 +239,7 @@ class Project:
         start = StageState(
             project=self.state.project, name=name, generation=generation, manifest=manifest, bundle=bundle
         )
-        if not created and await self._tell(workflow_id, "configure", message):
+        if not created and await tell(workflow_id, "configure", message):
             return
         try:
             await workflow.start_child_workflow(
@@ -251,7 +252,7 @@ class Project:
                 static_summary=f"Stage {name} of Project {self.state.project}",
             )
         except WorkflowAlreadyStartedError:
-            await self._tell(workflow_id, "configure", message)
+            await tell(workflow_id, "configure", message)
 
     async def _configure_warehouse(
         self, name: str, manifest: dict[str, Json], generation: int, *, created: bool
@@ -262,7 +263,7 @@ class Project:
             project=self.state.project, name=name, generation=generation, manifest=manifest
         )
         start = WarehouseState(project=self.state.project, name=name, generation=generation, manifest=manifest)
-        if not created and await self._tell(workflow_id, "configure", message):
+        if not created and await tell(workflow_id, "configure", message):
             return
         try:
             await workflow.start_child_workflow(
@@ -275,11 +276,11 @@ class Project:
                 static_summary=f"Warehouse {name} of Project {self.state.project}",
             )
         except WorkflowAlreadyStartedError:
-            await self._tell(workflow_id, "configure", message)
+            await tell(workflow_id, "configure", message)
         if created:
             for stage, entry in sorted(self.state.stages.items()):
                 if name in entry.origins:
-                    await self._tell(stage_id(self.state.project, stage), "warehouse_created", name)
+                    await tell(stage_id(self.state.project, stage), "warehouse_created", name)
 
     async def _send_bundles(self) -> None:
         """Send each Stage what it needs of the Project, where that has changed."""
@@ -291,21 +292,8 @@ class Project:
             self.state.revision += 1
             bundle.revision = self.state.revision
             message = StageConfiguration(project=self.state.project, name=name, bundle=bundle)
-            if await self._tell(stage_id(self.state.project, name), "configure", message):
+            if await tell(stage_id(self.state.project, name), "configure", message):
                 self.state.bundles[name] = content
-
-    async def _tell(
-        self, workflow_id: str, signal: str, message: StageConfiguration | WarehouseConfiguration | str
-    ) -> bool:
-        """Signal another entity. False: there is none."""
-        try:
-            await workflow.get_external_workflow_handle(workflow_id).signal(signal, message)
-        except FailureError as error:
-            if is_cancelled_exception(error):
-                raise
-            workflow.logger.info("%s could not be told %s: %s", workflow_id, signal, error)
-            return False
-        return True
 
     def _touch(self) -> None:
         self.changed = True

@@ -18,7 +18,7 @@ from temporalio.exceptions import TimeoutError as ActivityTimeout
 
 with workflow.unsafe.imports_passed_through():
     from model.base import Json, format_duration
-    from model.names import stage_id
+    from model.names import stage_id, task_queue
     from model.outcome import final_phase, has_failures
     from model.promotions import (
         AbortRequest,
@@ -280,7 +280,9 @@ class Promotion:
             if remaining <= timedelta(0):
                 raise _errored(f"timed out after {format_duration(timeout)}")
         several_attempts = step.kind.polls or step.effective_threshold() > 1
-        on_host = bool(self.queue) and self.queue != workflow.info().task_queue
+        shard = self.granted.context.shard
+        shared = task_queue(shard) if shard else workflow.info().task_queue
+        on_host = bool(self.queue) and self.queue != shared
         request = StepRequest(
             context=self.granted.context,
             workspace=f"{self.request.name}.{self.workspaces}",
@@ -300,7 +302,7 @@ class Promotion:
                 step.kind.name,
                 request,
                 result_type=StepResult,
-                task_queue=self.queue or workflow.info().task_queue,
+                task_queue=self.queue or shared,
                 schedule_to_close_timeout=remaining,
                 start_to_close_timeout=LONGEST_ATTEMPT,
                 schedule_to_start_timeout=START_ON_HOST if on_host else None,

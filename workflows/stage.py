@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
 from temporalio.exceptions import FailureError, is_cancelled_exception
 from temporalio.workflow import ParentClosePolicy
 
@@ -19,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from model.freight_status import FreightRecord
     from model.health import HealthRequest
     from model.holds import apply_intent, intent_of, tidy
-    from model.names import new_ulid, project_id, promotion_id, run_name, verification_id, warehouse_id
+    from model.names import new_ulid, project_id, promotion_id, run_name, task_queue, verification_id, warehouse_id
     from model.plan import PlanRefused, make_plan
     from model.projects import Retired
     from model.promotions import (
@@ -56,7 +54,6 @@ with workflow.unsafe.imports_passed_through():
         next_in_queue,
         passing_through,
         restrained,
-        stage_health,
         to_promote,
         verified_now,
         why_wait,
@@ -64,10 +61,7 @@ with workflow.unsafe.imports_passed_through():
     from model.stage_state import QueueEntry, RunningPromotion, RunningVerification, StageState
     from model.stage_view import describe, summary
     from model.stages import (
-        HolderReport,
-        HolderRequest,
         StageConfiguration,
-        StageSummary,
         Turn,
         TurnKind,
         VerifyRequest,
@@ -86,7 +80,10 @@ with workflow.unsafe.imports_passed_through():
         merged_metadata,
     )
     from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes
-    from workflows.links import link
+    from workflows.health_watch import HealthWatch
+    from workflows.holder_watch import HolderWatch
+    from workflows.stage_details import details
+    from workflows.telling import tell
     from workflows.tempo import Alarm, history_is_long
 
 #: How many collections, and verifications of each, are remembered.
@@ -97,12 +94,6 @@ SETTLED = 50
 OUTCOMES = 200
 #: How long an answer of a Warehouse about Freight unknown here is waited for.
 ANSWER = timedelta(seconds=10)
-#: A turn held longer than this is looked after: its holder may have been terminated by hand.
-LEASE = timedelta(minutes=10)
-#: How often the holder of a long turn, and the health of a Stage, is looked at.
-LOOK = timedelta(minutes=1)
-HEALTH_WHILE_SETTLING = timedelta(seconds=10)
-HEALTH_LATER = timedelta(minutes=5)
 
 
 @workflow.defn
@@ -116,9 +107,8 @@ class Stage:
         self.changed = True
         self.shown = ""
         self.alarm = Alarm(self._touch)
-        self.health_watch: asyncio.Task[None] | None = None
-        self.health_quick = False
-        self.lease: asyncio.Task[None] | None = None
+        self.health_watch = HealthWatch(self._health_changed)
+        self.holder_watch = HolderWatch(self._holder_ended)
         self._read_manifest()
 
     # Messages
@@ -229,7 +219,7 @@ class Stage:
     async def refresh(self, message: RefreshRequest) -> Outcome:
         """Look at everything anew: health, availability, and whoever holds the turn."""
         self.state.last_refresh = workflow.now().isoformat()
-        self._stop_health_watch()
+        self.health_watch.stop()
         self.state.reported.clear()
         self.state.subscribed.clear()
         self._touch()
@@ -321,7 +311,7 @@ class Stage:
             await self._roll_back()
             await self._auto_promote()
         await self._report()
-        self._look_after_turn()
+        self.holder_watch.look_after(self.state.turn)
         self._show()
         self._set_alarm()
 
@@ -429,11 +419,7 @@ class Stage:
 
     async def _refuse(self, request: Enqueue, reason: str) -> None:
         self._drop(request)
-        handle = workflow.get_external_workflow_handle(request.workflow_id, run_id=request.run_id)
-        try:
-            await handle.signal("refused", Refused(reason=reason))
-        except FailureError as error:
-            workflow.logger.info("%s could not be refused: %s", request.name, error)
+        await tell(request.workflow_id, "refused", Refused(reason=reason), run_id=request.run_id)
 
     def _drop(self, request: Enqueue) -> None:
         self.state.inbox = [waiting for waiting in self.state.inbox if waiting.name != request.name]
@@ -471,13 +457,11 @@ class Stage:
             since=workflow.now(),
         )
         self.state.settling_until = None
-        self._stop_health_watch()
+        self.health_watch.stop()
 
     def _release(self) -> None:
         self.state.turn, self.state.promoting, self.state.verifying = None, None, None
-        if self.lease is not None:
-            self.lease.cancel()
-            self.lease = None
+        self.holder_watch.stop()
 
     def _record(self, message: PromotionFinished) -> None:
         """What a Promotion's end means: every phase moves lastPromotion, only success changes what the Stage holds."""
@@ -631,7 +615,13 @@ class Stage:
             collection=self.state.promoting.collection,
             rollback=entry.rollback,
             origins=self._origins(),
+            shard=self.stage.spec.shard if self.stage else "",
         )
+
+    def _shard_queue(self) -> str | None:
+        """Where the Stage's own workers listen; None: where its workflow does."""
+        shard = self.stage.spec.shard if self.stage else ""
+        return task_queue(shard) if shard else None
 
     def _origins(self) -> list[RequestedOrigin]:
         assert self.stage is not None
@@ -653,43 +643,16 @@ class Stage:
         waiting = why_wait(self.stage, self.state, workflow.now(), entry.override_window if entry else "")
         return waiting.reason if waiting else ""
 
-    def _look_after_turn(self) -> None:
-        """Take back a turn whose holder ended without a word; looked at only when it is held for long."""
-        turn = self.state.turn
-        if turn is None or workflow.now() < turn.since + LEASE:
-            return
-        if self.lease is None or self.lease.done():
-            self.lease = asyncio.create_task(self._watch_holder(turn))
-
-    async def _watch_holder(self, turn: Turn) -> None:
-        try:
-            report = await workflow.execute_activity(
-                "watch-holder",
-                HolderRequest(workflow_id=turn.workflow_id, run_id=turn.run_id),
-                result_type=HolderReport,
-                start_to_close_timeout=timedelta(seconds=30),
-                retry_policy=RetryPolicy(initial_interval=LOOK, maximum_interval=LOOK),
-                summary=turn.name,
-            )
-        except FailureError as error:
-            if not is_cancelled_exception(error):
-                workflow.logger.error("the holder of the turn, %s, can't be watched: %s", turn.name, error)
-            return
+    def _holder_ended(self, turn: Turn, status: str) -> None:
+        """Take back a turn whose holder ended without a word. One that ended properly has told us before it closed."""
         if self.state.turn is None or self.state.turn.name != turn.name:
             return
-        # Its own word may be on the way: a holder that ended properly has told us before it closed.
-        self.lease = None
+        reason = f"its run ended without a word: {status}"
         if self.state.verifying is not None:
-            self._lost_verification(turn.name, f"its run ended without a word: {report.status}")
+            self._lost_verification(turn.name, reason)
         elif self.state.promoting is not None:
-            self._record(
-                PromotionFinished(
-                    name=turn.name,
-                    phase=PromotionPhase.ERRORED,
-                    message=f"its run ended without a word: {report.status}",
-                    finished_at=workflow.now(),
-                )
-            )
+            phase = PromotionPhase.ERRORED
+            self._record(PromotionFinished(name=turn.name, phase=phase, message=reason, finished_at=workflow.now()))
         self._touch()
 
     # Health
@@ -699,53 +662,20 @@ class Stage:
         last = self.state.last_promotion
         checks = last.health_checks if last and last.phase is PromotionPhase.SUCCEEDED else []
         if not checks or self.state.promoting is not None:
-            self._stop_health_watch()
+            self.health_watch.stop()
             return
         settling = self.state.settling_until is not None and workflow.now() < self.state.settling_until
         status = self.state.health.status if self.state.health else None
-        quick = settling and status in (None, HealthState.PROGRESSING, HealthState.UNKNOWN)
-        if self.health_watch is not None and not self.health_watch.done():
-            if quick == self.health_quick:
-                return
-            self._stop_health_watch()
-        self.health_quick = quick
-        self.health_watch = asyncio.create_task(self._watch_health())
+        self.health_watch.watch(
+            HealthRequest(project=self.state.project, stage=self.state.name, checks=checks, known=self.state.health),
+            quick=settling and status in (None, HealthState.PROGRESSING, HealthState.UNKNOWN),
+            task_queue=self._shard_queue(),
+        )
 
-    async def _watch_health(self) -> None:
-        last = self.state.last_promotion
-        assert last is not None
-        interval = HEALTH_WHILE_SETTLING if self.health_quick else HEALTH_LATER
-        try:
-            health = await workflow.execute_activity(
-                "watch-health",
-                HealthRequest(
-                    project=self.state.project,
-                    stage=self.state.name,
-                    checks=last.health_checks,
-                    known=self.state.health,
-                    interval=interval,
-                ),
-                result_type=Health,
-                start_to_close_timeout=timedelta(minutes=1),
-                retry_policy=RetryPolicy(initial_interval=interval, maximum_interval=interval),
-                summary="health",
-            )
-        except FailureError as error:
-            if is_cancelled_exception(error):
-                return
-            health = Health(status=HealthState.UNKNOWN, issues=[f"health can't be looked at: {error}"])
-            await asyncio.sleep(interval.total_seconds())
-        if self.state.last_promotion is last and self.state.promoting is None:
+    def _health_changed(self, health: Health) -> None:
+        if self.state.promoting is None:
             self.state.health = health
-        # A watch that was stopped in the very moment of its answer comes here too; by then another may have begun.
-        if self.health_watch is asyncio.current_task():
-            self.health_watch = None
         self._touch()
-
-    def _stop_health_watch(self) -> None:
-        if self.health_watch is not None:
-            self.health_watch.cancel()
-            self.health_watch = None
 
     # Verification
 
@@ -772,6 +702,7 @@ class Stage:
             name=name,
             templates=templates,
             missing_templates=missing,
+            shard=self.stage.spec.shard,
             args=verification.args,
             labels=metadata.labels if metadata else {},
             annotations=metadata.annotations if metadata else {},
@@ -950,42 +881,21 @@ class Stage:
         self, name: str, signal: str, message: StageSubscription | StageReport | FreightQuestion
     ) -> bool:
         """Signal a Warehouse. False: there is none (yet); it is told when it comes."""
-        handle = workflow.get_external_workflow_handle(warehouse_id(self.state.project, name))
-        try:
-            await handle.signal(signal, message)
-        except FailureError as error:
-            if is_cancelled_exception(error):
-                raise
-            workflow.logger.info("warehouse %s could not be told %s: %s", name, signal, error)
-            return False
-        return True
+        return await tell(warehouse_id(self.state.project, name), signal, message)
 
     async def _tell_promotion(self, entry: QueueEntry, signal: str, message: Accepted | Proceed | Expired) -> bool:
-        handle = workflow.get_external_workflow_handle(entry.workflow_id, run_id=entry.run_id)
-        try:
-            await handle.signal(signal, message)
-        except FailureError as error:
-            if is_cancelled_exception(error):
-                raise
-            workflow.logger.info("promotion %s could not be told %s: %s", entry.name, signal, error)
-            return False
-        return True
+        return await tell(entry.workflow_id, signal, message, run_id=entry.run_id)
 
     async def _take_leave(self) -> None:
         """Deleted: the Warehouses forget what was verified here, the Project forgets the Stage."""
-        self._stop_health_watch()
-        if self.lease is not None:
-            self.lease.cancel()
+        self.health_watch.stop()
+        self.holder_watch.stop()
         for name in sorted(self.state.subscribed):
             message = StageSubscription(
                 stage=self.state.name, revision=self.state.generation + 1, request=None, forget=True
             )
             await self._tell_warehouse(name, "subscribe", message)
-        try:
-            project = workflow.get_external_workflow_handle(project_id(self.state.project))
-            await project.signal("retired", Retired(kind="Stage", name=self.state.name))
-        except FailureError as error:
-            workflow.logger.info("project %s could not be told: %s", self.state.project, error)
+        await tell(project_id(self.state.project), "retired", Retired(kind="Stage", name=self.state.name))
         await workflow.wait_condition(workflow.all_handlers_finished)
         # Who asked too late hears it, too, rather than waiting to ask again.
         while self.state.inbox:
@@ -1007,40 +917,17 @@ class Stage:
         if text != self.shown:
             self.shown = text
             workflow.upsert_memo({SUMMARY: glance})
-        workflow.set_current_details("\n".join(self._details(glance)))
-
-    def _details(self, glance: StageSummary) -> list[str]:
-        """What the Temporal UI shows, with links to the runs this is about."""
-        project, last = self.state.project, self.state.last_promotion
-        health = stage_health(self.state)
-        lines = [f"**Stage {self.state.name}** of Project {project}", ""]
-        if glance.control_flow:
-            return [*lines, "Freight passes through it: it has no promotion steps."]
-        held = ", ".join(f"{alias} `{name[:7]}`" for name, alias in glance.freight.items())
-        lines.append(f"- holds {held or 'no Freight yet'}")
-        issues = "; ".join(health.issues)[:400] if health else ""
-        lines.append(f"- health {glance.health or '—'}{f': {issues}' if issues else ''}")
-        lines.append(f"- turn: {link(self.state.turn.workflow_id) if self.state.turn else 'free'}")
-        if glance.frozen:
-            lines.append(f"- {glance.frozen}")
-        if self.state.queue:
-            lines.append(f"- queued: {glance.queued}, because {glance.waiting or 'its turn is about to come'}")
-            lines += [f"  - {link(entry.workflow_id)}" for entry in self.state.queue[:HISTORY]]
-        if last is not None:
-            lines.append(f"- last promotion {link(promotion_id(project, last.name))}: {glance.last_phase}")
-        current = self.state.current()
-        for info in current.verification_history if current else []:
-            shown = link(verification_id(project, info.id)) if info.analysis_run else "(nothing to verify)"
-            lines.append(f"- verification {shown}: {info.phase.value}")
-        return lines
+        workflow.set_current_details(details(self.state, glance))
 
     def _set_alarm(self) -> None:
         """Wake up by itself when time alone changes something."""
         assert self.stage is not None
         now = workflow.now()
-        moments = [next_availability(self.stage, self.state, now), next_change_of_windows(self.state, now)]
-        if self.state.turn is not None and self.lease is None:
-            moments.append(self.state.turn.since + LEASE)
+        moments = [
+            next_availability(self.stage, self.state, now),
+            next_change_of_windows(self.state, now),
+            self.holder_watch.due(self.state.turn),
+        ]
         if needs_verification(self.stage, self.state):
             moments.append(self.state.settling_until)
         moments += [asked + ANSWER for asked in self.state.asked.values()]

@@ -27,7 +27,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from model.base import Json, format_time
     from model.metrics import MetricSchedule
-    from model.names import promotion_id, stage_id
+    from model.names import promotion_id, stage_id, task_queue
     from model.references import VerificationPhase
     from model.verifications import (
         ArgumentContext,
@@ -130,6 +130,11 @@ class Verification:
         return finished
 
     @property
+    def _queue(self) -> str | None:
+        """Where the Stage's own workers listen; None: where this workflow does."""
+        return task_queue(self._request.shard) if self._request.shard else None
+
+    @property
     def _over(self) -> bool:
         return self._status.phase.terminal
 
@@ -162,6 +167,7 @@ class Verification:
             self._prepared = await workflow.execute_activity(
                 "prepare-analysis",
                 request,
+                task_queue=self._queue,
                 result_type=PreparedAnalysis,
                 summary="templates and arguments",
                 start_to_close_timeout=LONGEST_MEASUREMENT,
@@ -271,6 +277,7 @@ class Verification:
             report: MeasurementReport = await workflow.execute_activity(
                 "measure",
                 request,
+                task_queue=self._queue,
                 result_type=MeasurementReport,
                 summary=request.name,
                 start_to_close_timeout=LONGEST_MEASUREMENT,

@@ -13,13 +13,23 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 with workflow.unsafe.imports_passed_through():
     from model.aliases import new_alias
     from model.base import Json
-    from model.discovery import DiscoveryReport, DiscoveryRequest, ScheduleRequest, WatchingNotice, schedule_period
+    from model.discovery import (
+        DiscoveryReport,
+        DiscoveryRequest,
+        Retention,
+        ScheduleRequest,
+        Verdict,
+        WatchingNotice,
+        schedule_period,
+    )
     from model.freight_assembly import Incomplete, assemble
+    from model.freight_choice import Unsuitable, choose
     from model.freight_status import FreightRecord
     from model.names import project_id, stage_id, task_queue
     from model.projects import Retired
     from model.promotions import FanOutInquiry
-    from model.resources.warehouse import FreightCreationPolicy
+    from model.references import FreightReference
+    from model.resources.warehouse import DiscoveredArtifacts, FreightCreationPolicy
     from model.resources.warehouse import Warehouse as WarehouseManifest
     from model.warehouse_rules import (
         collectable,
@@ -35,6 +45,9 @@ with workflow.unsafe.imports_passed_through():
     from model.warehouses import (
         AliasRequest,
         ApproveRequest,
+        CreatedFreight,
+        CreateFreightRequest,
+        DeleteFreightRequest,
         FreightQuestion,
         MetadataRequest,
         Outcome,
@@ -149,6 +162,46 @@ class Warehouse:
         record.approved_for[message.stage] = workflow.now()
         self._touch()
         return Outcome(message=f"Freight {record.alias} is approved for Stage {message.stage}")
+
+    @workflow.update
+    async def create_freight(self, message: CreateFreightRequest) -> CreatedFreight:
+        """Make Freight of artifacts that a person chose, whatever the policy and criteria say."""
+        if self.warehouse is None:
+            return CreatedFreight(ok=False, message=f"Warehouse {self.state.name} is not configured yet")
+        found = self.state.report.artifacts if self.state.report else None
+        try:
+            reference = choose(
+                self.state.name,
+                self.warehouse.spec,
+                found or DiscoveredArtifacts(discovered_at=workflow.now()),
+                message.choices,
+            )
+        except Unsuitable as error:
+            return CreatedFreight(ok=False, message=str(error))
+        there = self.state.freight.get(reference.name)
+        if there is not None:
+            words = f"this set exists already: Freight {there.name} ({there.alias})"
+            return CreatedFreight(ok=False, message=words, name=there.name, alias=there.alias)
+        holder = next((r for r in self.state.freight.values() if message.alias and r.alias == message.alias), None)
+        if holder is not None:
+            return CreatedFreight(ok=False, message=f"alias {message.alias} is in use by Freight {holder.name}")
+        record = self._add(reference, message.alias)
+        self._touch()
+        words = f"Freight {record.name} ({record.alias}) is created"
+        return CreatedFreight(message=words, name=record.name, alias=record.alias)
+
+    @workflow.update
+    async def delete_freight(self, message: DeleteFreightRequest) -> Outcome:
+        """Forget Freight. Refused while a Stage holds it."""
+        record = self.state.freight.get(message.freight)
+        if record is None:
+            return Outcome(ok=False, message=f"Freight {message.freight} does not exist in Warehouse {self.state.name}")
+        if record.currently_in:
+            held = ", ".join(sorted(record.currently_in))
+            return Outcome(ok=False, message=f"it is in {held}: promote other Freight there first")
+        del self.state.freight[record.name]
+        self._touch()
+        return Outcome(message=f"Freight {record.name} ({record.alias}) is deleted")
 
     @workflow.update
     async def set_alias(self, message: AliasRequest) -> Outcome:
@@ -338,8 +391,8 @@ class Warehouse:
                 continue
             if report.error:
                 self.state.failing_since = self.state.failing_since or report.discovered_at
-                artifacts = known.artifacts if known else None
-                self.state.report = report.model_copy(update={"artifacts": artifacts})
+                kept = {"artifacts": known.artifacts, "criteria": known.criteria} if known else {}
+                self.state.report = report.model_copy(update=kept)
             else:
                 self.state.failing_since = None
                 self.state.report = report
@@ -363,17 +416,27 @@ class Warehouse:
         except Incomplete as gap:
             self.state.no_freight = str(gap)
             return
-        if reference.name in self.state.freight:
-            return
+        if report.criteria is Verdict.FAILED:
+            self.state.no_freight = report.criteria_error
+        elif report.criteria is not Verdict.NOT_SATISFIED and reference.name not in self.state.freight:
+            self._add(reference)
+
+    def _add(self, reference: FreightReference, alias: str = "") -> FreightRecord:
         taken = {record.alias for record in self.state.freight.values()}
-        self.state.freight[reference.name] = FreightRecord(
-            reference=reference, alias=new_alias(workflow.random(), taken), discovered_at=workflow.now()
+        record = FreightRecord(
+            reference=reference, alias=alias or new_alias(workflow.random(), taken), discovered_at=workflow.now()
         )
+        self.state.freight[reference.name] = record
+        return record
 
     def _collect(self) -> None:
         """Forget old Freight that nobody holds, waits for, or could go back to."""
         protected = {name for names in self.state.kept.values() for name in names}
-        for name in collectable(self.state.freight, protected, workflow.now()):
+        retention = self.state.report.retention if self.state.report else Retention()
+        old = collectable(
+            self.state.freight, protected, workflow.now(), retained=retention.pieces, min_age=retention.age
+        )
+        for name in old:
             del self.state.freight[name]
 
     # What others hear

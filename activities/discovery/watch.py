@@ -18,8 +18,9 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.credentials import Credentials
-from activities.discovery import chart, git, image  # noqa: F401  # they register themselves
 from activities.discovery.backoff import Backoff
+from activities.discovery.catalog import load_subscribers
+from activities.discovery.criteria import judge
 from activities.discovery.look import SUBSCRIBERS, CacheByTagPolicy, Found, HostPaused, Look, LookFailed
 from activities.discovery.memory import Memory
 from activities.git.mirrors import Git
@@ -33,6 +34,7 @@ from model.base import Json
 from model.discovery import (
     WATCH,
     DiscoveryReport,
+    Retention,
     WatchRequest,
     artifacts_digest,
     failure_digest,
@@ -80,6 +82,7 @@ class Watcher:
     minimum_interval: timedelta = SHORTEST_INTERVAL
     recheck_after: timedelta = timedelta(hours=1)
     cache_by_tag: CacheByTagPolicy = CacheByTagPolicy.ALLOW
+    retention: Retention = field(default_factory=Retention)
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def __post_init__(self) -> None:
@@ -127,10 +130,14 @@ class Watcher:
             discovered_at=look.now,
             token=request.token,
             next_look=interval,
+            retention=self.retention,
         )
         try:
             report.artifacts = await _discover(request.spec, look)
-            report.observed = artifacts_digest(request.generation, report.artifacts)
+            report.criteria, report.criteria_error = await asyncio.to_thread(
+                judge, request.warehouse, request.spec, report.artifacts
+            )
+            report.observed = artifacts_digest(request.generation, report.artifacts, report.criteria)
         except _Failed as failed:
             report.error = str(failed)
             report.failed_subscription = failed.subscription
@@ -146,6 +153,7 @@ class Watcher:
 
 def open_watcher(outside: Outside) -> Watcher:
     """The watcher of a worker with these ways to the outside. Close its `registries` at the end."""
+    load_subscribers()
     settings = outside.settings
     return Watcher(
         memory=Memory(settings.cache_directory / "discovery"),
@@ -161,6 +169,7 @@ def open_watcher(outside: Outside) -> Watcher:
         credentials=outside.credentials,
         minimum_interval=timedelta(seconds=settings.minimum_discovery_interval),
         cache_by_tag=CacheByTagPolicy(settings.cache_by_tag_policy),
+        retention=Retention(pieces=settings.freight_retained, age=timedelta(hours=settings.freight_minimum_age)),
     )
 
 

@@ -43,8 +43,10 @@ def check_warehouse(warehouse: Warehouse) -> Findings:
             yield from _chart(subscription.chart, (*here, "chart"))
         key = _repository(subscription)
         if key:
-            if key in repositories:
-                yield error(here, f"subscriptions[{repositories[key]}] is to the same repository")
+            first = repositories.get(key)
+            if first is not None and not (subscription.name and warehouse.spec.subscriptions[first].name):
+                message = f"subscriptions[{first}] is to the same repository: give each a name of its own"
+                yield error(here, message)
             repositories.setdefault(key, place)
         elif not subscription.name:
             yield error((*here, "name"), f"a subscription of type {subscription.type} needs a name")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def _complete_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    plural = {"project": "projects", "stage": "stages", "warehouse": "warehouses"}.get(
+    plural = {"project": "projects", "stage": "stages", "warehouse": "warehouses", "freight": "freight"}.get(
         (context.params.get("kind") or "").lower().rstrip("s")
     )
     return options.complete_names(plural)(context, parameter, incomplete) if plural else []
@@ -49,13 +49,14 @@ async def command(
 ) -> None:
     """Delete resources.
 
-    Those in files, or those of a TYPE and NAME. A Project goes with everything in it. While a promotion runs in one of
-    the Stages, nothing is deleted, unless --force is given.
+    Those in files, or those of a TYPE and NAME; Freight also by alias, if no Stage holds it. A Project goes with
+    everything in it. While a promotion runs in one of the Stages, nothing is deleted, unless --force is given.
 
     \b
     Examples:
       towpath delete -f manifests/
       towpath delete stage dev -p guestbook
+      towpath delete freight wonky-wombat -p guestbook
       towpath delete project guestbook --force
     """
     if bool(filenames) == bool(kind):

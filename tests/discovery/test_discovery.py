@@ -12,7 +12,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from model.discovery import DiscoveryReport, DiscoveryRequest, WatchingNotice
-from model.names import TASK_QUEUE
+from model.names import TASK_QUEUE, task_queue
 from tests.discovery.fakes import FakeWatch, ListeningWarehouse
 from worker.sandbox import sandbox
 from workflows.discovery import Discovery
@@ -207,3 +207,15 @@ async def test_much_news_continues_as_new_with_what_is_known(world: World, monke
     await world.until(lambda: len(world.watch.requests) >= 2)
     assert world.watch.requests[-1].known == "found:one"
     assert len(await world.heard(1)) == 1
+
+
+async def test_looking_is_done_by_the_workers_of_the_shard(world: World) -> None:
+    await world.warehouse()
+    there = FakeWatch()
+    async with Worker(world.client, task_queue=task_queue("east"), activities=[there.watch]):
+        await world.start(shard="east")
+        (report,) = await world.heard(1)
+
+    assert report.observed == "found:one"
+    assert there.looks > 0
+    assert world.watch.looks == 0

@@ -9,6 +9,7 @@ import pytest
 from activities.discovery.look import LookFailed
 from activities.discovery.paths import PathFilter
 from activities.discovery.watch import Watcher
+from activities.git.history import Commit
 from examples.world.git_server import GitServer, Repository
 from model.selection import SelectionError
 from tests.discovery.commits import commit
@@ -252,8 +253,12 @@ async def test_after_a_push_only_what_is_new_is_compared(
         repository.commit({"docs/a": str(number)}, "docs")
     await find(watcher, repository.url, includePaths=["apps"])
     compared: list[str] = []
-    passes = "activities.discovery.git._GitLook._passes"
-    monkeypatch.setattr(passes, lambda _, candidate: compared.append(candidate.id) or True)
+
+    def passes(_: object, candidate: Commit) -> bool:
+        compared.append(candidate.id)
+        return True
+
+    monkeypatch.setattr("activities.discovery.git._GitLook._passes", passes)
     pushed = repository.commit({"docs/a": "pushed"}, "docs")
 
     found = await find(watcher, repository.url, includePaths=["apps"])

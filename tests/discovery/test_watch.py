@@ -11,12 +11,16 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
 from activities.discovery.backoff import Backoff
+from activities.discovery.catalog import load_subscribers
+from activities.discovery.look import SUBSCRIBERS, Look, subscriber
 from activities.discovery.watch import Watcher, open_watcher
 from activities.outside import open_outside
 from activities.settings import ActivitySettings
 from examples.world.git_server import GitServer, Repository
 from examples.world.registry import Fault, Registry
-from model.discovery import DiscoveryReport, WatchRequest
+from model.discovery import DiscoveryReport, Verdict, WatchRequest
+from model.references import ArtifactReference
+from model.resources.warehouse import DiscoveryResult, RepoSubscription
 from model.steps import NOT_YET
 from tests.discovery.commits import commit
 
@@ -415,7 +419,7 @@ async def test_rules_that_cannot_be_read_are_named(
 
 
 async def test_subscription_of_unknown_type_is_an_error(watcher: Watcher, clock: Clock) -> None:
-    report = await look(watcher, request({"name": "bucket", "s3": {"region": "x"}}))
+    report = await look(watcher, request({"name": "bucket", "s3": {"config": {"region": "x"}}}))
 
     assert "no worker here knows subscriptions of type s3" in report.error
 
@@ -529,3 +533,84 @@ async def test_password_in_an_address_is_not_repeated(watcher: Watcher, clock: C
 
     assert report.error
     assert "sesame" not in report.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("expression", "policy", "verdict", "error"),
+    [
+        ("imageFrom(repo).Tag == 'v0.1.0'", "Automatic", Verdict.SATISFIED, ""),
+        ("imageFrom(repo).Tag == 'v0.2.0'", "Automatic", Verdict.NOT_SATISFIED, ""),
+        ("imageFrom(repo).Tag", "Automatic", Verdict.FAILED, "freightCreationCriteria.expression: "),
+        ("imageFrom(", "Automatic", Verdict.FAILED, "freightCreationCriteria.expression: "),
+        ("false", "Manual", Verdict.NONE, ""),
+        ("", "Automatic", Verdict.NONE, ""),
+    ],
+)
+async def test_criteria_judge_the_best_candidates(
+    watcher: Watcher, clock: Clock, image: dict[str, Any], expression: str, policy: str, verdict: Verdict, error: str
+) -> None:
+    wanted = request(image)
+    wanted.spec |= {
+        "freightCreationPolicy": policy,
+        "freightCreationCriteria": {"expression": expression.replace("repo", repr(image["image"]["repoURL"]))},
+    }
+
+    report = await look(watcher, wanted)
+
+    assert (report.criteria, report.error) == (verdict, "")
+    assert report.criteria_error.startswith(error)
+    await nothing_new(watcher, wanted.model_copy(update={"known": report.observed}))
+
+
+async def test_criteria_are_not_asked_where_a_subscription_has_no_candidate(
+    watcher: Watcher, clock: Clock, image: dict[str, Any]
+) -> None:
+    wanted = request({"image": {**image["image"], "constraint": "^9"}})
+    wanted.spec |= {"freightCreationCriteria": {"expression": "nothing.at.all"}}
+
+    assert (await look(watcher, wanted)).criteria is Verdict.NONE
+
+
+async def test_two_subscriptions_to_one_repository_are_told_apart_by_their_names(
+    watcher: Watcher, clock: Clock, image: dict[str, Any], registry: Registry
+) -> None:
+    registry.push("akuity/guestbook", "v0.2.0-rc.1")
+    canary = {"image": {**image["image"], "constraint": ">=0.1.0-0"}}
+
+    report = await look(watcher, request({"name": "stable", **image}, {"name": "canary", **canary}))
+
+    assert report.artifacts is not None
+    assert [(one.subscription_name, one.references[0].tag) for one in report.artifacts.images] == [
+        ("stable", "v0.1.0"),
+        ("canary", "v0.2.0-rc.1"),
+    ]
+
+
+async def test_installed_package_brings_a_type_of_subscription(
+    watcher: Watcher, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Entry:
+        def load(self) -> None:
+            @subscriber("s3")
+            async def find_objects(subscription: RepoSubscription, look: Look) -> DiscoveryResult:
+                assert subscription.subscription is not None
+                version = subscription.subscription.config["version"]
+                reference = ArtifactReference(artifact_type="s3", subscription_name=subscription.name, version=version)
+                return DiscoveryResult(name=subscription.name, artifact_references=[reference])
+
+    asked: list[str] = []
+
+    def entries(*, group: str) -> list[Entry]:
+        asked.append(group)
+        return [Entry()]
+
+    monkeypatch.setattr("activities.discovery.catalog.entry_points", entries)
+    try:
+        load_subscribers()
+        report = await look(watcher, request({"name": "bucket", "s3": {"config": {"version": "7"}}}))
+    finally:
+        SUBSCRIBERS.pop("s3", None)
+
+    assert asked == ["towpath.subscriptions"]
+    assert report.artifacts is not None
+    assert report.artifacts.results[0].artifact_references[0].version == "7"

@@ -281,11 +281,11 @@ SUBSCRIPTION = "spec.subscriptions"
     [
         (
             [git(), git("https://Git.example.com/shop/")],
-            f"! {SUBSCRIPTION}[1]: subscriptions[0] is to the same repository",
+            f"! {SUBSCRIPTION}[1]: subscriptions[0] is to the same repository: give each a name of its own",
         ),
         (
             [image("app"), image("docker.io/library/app")],
-            f"! {SUBSCRIPTION}[1]: subscriptions[0] is to the same repository",
+            f"! {SUBSCRIPTION}[1]: subscriptions[0] is to the same repository: give each a name of its own",
         ),
         (
             [{"name": "a", **git()}, {"name": "a", **image()}],
@@ -542,10 +542,6 @@ def test_secrets_and_config_maps_stay_with_the_worker(kind: type[Resource]) -> N
 @pytest.mark.parametrize(
     ("unsupported", "problem"),
     [
-        (warehouse({"name": "n", "s3": {}}), f"{SUBSCRIPTION}[0]: subscriptions to anything but git and image"),
-        (warehouse(git(), shard="east"), "spec.shard: shards"),
-        (warehouse(git(), freightCreationCriteria={"expression": "true"}), "spec.freightCreationCriteria: criteria"),
-        (stage(shard="east"), "spec.shard: shards"),
         (stage(targets={"selectors": [{}]}), "spec.targets: targets"),
         (
             resource(
@@ -560,7 +556,7 @@ def test_secrets_and_config_maps_stay_with_the_worker(kind: type[Resource]) -> N
             "spec.gitClient: an author of commits",
         ),
         (resource("Promotion", "p", spec={"stage": "dev", "freight": "f"}), "spec: applying Promotions"),
-        (resource("Freight", "f", origin={"kind": "Warehouse", "name": "w"}), "origin: making Freight by hand"),
+        (resource("Freight", "f", origin={"kind": "Warehouse", "name": "w"}), "origin: applying Freight"),
     ],
 )
 def test_what_is_known_but_not_done_yet_is_an_error(unsupported: Resource, problem: str) -> None:

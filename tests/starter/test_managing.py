@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.exceptions import ApplicationError
 
+from model.steps import StepRequest
 from tests.starter.house import Rooms, in_project, manifests
 from tests.workflows.house import project, stage, warehouse
 
@@ -192,6 +194,35 @@ def test_what_was_backed_up_is_restored_as_it_was(house: Rooms, tmp_path: Path) 
     promoted(house, name, "prod", freight.name)
 
 
+def test_freight_is_created_by_hand_and_deleted(house: Rooms) -> None:
+    name = applied(house, stage("dev"))
+    found = house.wait(house.house.discover("1.0.0"))
+    pinned = f"ghcr.io/shop/web=0.9.0@sha256:{'c' * 64}"
+    create = ("create", "freight", "-p", name, "--warehouse", "web")
+
+    result = house.run(*create, "--image", pinned, "--alias", "frozen-fox")
+    assert result.exit_code == 0, result.output
+    assert "created with the alias frozen-fox" in result.stdout
+    again = house.run(*create, "--image", pinned)
+    assert (again.exit_code, "this set exists already: Freight" in again.stderr) == (1, True)
+    unknown = house.run(*create, "--image", "ghcr.io/shop/web=9.9.9")
+    assert "no such tag was discovered (the best are 1.0.0)" in unknown.stderr
+    assert house.run(*create).exit_code == 2
+    assert house.run(*create, "--image", "nonsense").exit_code == 2
+
+    promoted(house, name, "dev", found.name)
+
+    async def held() -> bool:
+        return any(record.currently_in for record in await house.house.freight())
+
+    house.wait(house.house.until(held))
+    refused = house.run("delete", "freight", found.name, "-p", name)
+    assert (refused.exit_code, "it is in dev" in refused.stderr) == (1, True)
+    result = house.run("delete", "freight", "frozen-fox", "-p", name)
+    assert (result.exit_code, result.stdout) == (0, "freight.kargo.akuity.io/frozen-fox deleted\n")
+    assert [record.name for record in house.wait(house.house.freight())] == [found.name]
+
+
 def test_a_freeze_is_shown_and_thawed_and_an_explanation_is_in_sentences(house: Rooms) -> None:
     name = applied(house, stage("dev"), stage("prod", "dev"))
     freight = house.wait(house.house.discover("1.0.0"))
@@ -211,3 +242,28 @@ def test_a_freeze_is_shown_and_thawed_and_an_explanation_is_in_sentences(house: 
     result = house.run("explain", "stage", "prod", "-p", name, "--freight-alias", freight.alias)
     assert "is not available: not verified in Stage dev" in result.stdout
     assert house.run("freeze", "--all", "--stage", "dev", "--reason", "r").exit_code == 2
+
+
+def test_a_failed_promotion_is_repeated_from_its_failed_step(house: Rooms) -> None:
+    name = applied(house, stage("dev", steps=[{"uses": "work"}, {"uses": "work"}]))
+    freight = house.wait(house.house.discover("1.0.0"))
+
+    def no(request: StepRequest) -> dict[str, Any]:
+        if request.step.alias == "step-2":
+            raise ApplicationError("no", type="Failed", non_retryable=True)
+        return {}
+
+    house.house.plays["work"] = no
+    try:
+        failed = house.run("promote", "-p", name, "--stage", "dev", "--freight", freight.name, "--wait", "-o", "name")
+        promotion = failed.stdout.strip().rpartition("/")[2]
+        assert failed.exit_code == 1
+    finally:
+        house.house.plays.pop("work")
+    again = house.run("promote", "-p", name, "--rerun", promotion, "--from-failed-step", "--wait", "-o", "json")
+    assert again.exit_code == 0, again.output
+    shown = json.loads(again.stdout)
+    assert shown["spec"]["freight"] == freight.name
+    assert [alias for run, alias in house.house.ran if run == shown["metadata"]["name"]] == ["step-2"]
+    assert house.run("promote", "-p", name, "--rerun", promotion, "--stage", "dev").exit_code == 2
+    assert house.run("promote", "-p", name, "--stage", "dev", "--from-failed-step").exit_code == 2

@@ -15,6 +15,7 @@ from model.explanation import StageExplanation
 from model.freezes import FreezeRequest, ThawRequest
 from model.names import CLUSTER, new_ulid, project_id, promotion_id, run_name, stage_id
 from model.promotions import PromotionRequest
+from model.stages import VerifyRequest
 from model.steps import FAILED, StepRequest
 from model.warehouses import Outcome, RetireRequest
 from tests.workflows.house import Gate, House, house, policies, project, stage, warehouse
@@ -220,3 +221,46 @@ async def test_a_failed_promotion_is_rolled_back_once_and_held(time_skipping: Wo
         assert "Warehouse/web" in (await h.stage("dev"))["status"]["autoPromotionHolds"]
         await time_skipping.sleep(timedelta(hours=2))
         assert len(seen) == 3
+
+
+async def test_the_same_freight_twice_is_held_twice_and_verified_anew(time_skipping: WorkflowEnvironment) -> None:
+    async with house(time_skipping) as h:
+        await h.apply(project(h.project), warehouse(), stage("dev"))
+        freight = await h.discover("1.0.0")
+
+        async def verified() -> datetime | None:
+            marks = (await h.freight())[0].verified_in
+            return marks["dev"].verified_at if "dev" in marks else None
+
+        await h.promote("dev", freight.name)
+        first = await h.until(verified)
+        await time_skipping.sleep(timedelta(hours=1))
+        await h.promote("dev", freight.name)
+
+        async def both() -> bool:
+            history = (await h.stage("dev"))["status"]["freightHistory"]
+            return len(history) == 2 and all(entry.get("verificationHistory") for entry in history)
+
+        await h.until(both)
+        one, two = (await h.stage("dev"))["status"]["freightHistory"]
+        assert one["id"] == two["id"]
+        assert one["verificationHistory"][0]["id"] != two["verificationHistory"][0]["id"]
+        assert await verified() == first
+
+
+async def test_after_a_failed_promotion_nothing_can_be_verified_again(time_skipping: WorkflowEnvironment) -> None:
+    async with house(time_skipping) as h:
+        await h.apply(project(h.project), warehouse(), stage("dev"))
+        one, two = await h.discover("1.0.0"), await h.discover("2.0.0")
+        await h.promote("dev", one.name)
+        assert (await h.update_stage("dev", "verify", VerifyRequest())).ok
+
+        def no(request: StepRequest) -> None:
+            raise ApplicationError("no", type=FAILED, non_retryable=True)
+
+        h.plays["work"] = no
+        await h.promote("dev", two.name)
+        refused = await h.update_stage("dev", "verify", VerifyRequest())
+        assert not refused.ok
+        assert "did not succeed: promote first" in refused.message
+        assert await holds(h, "dev", one.name)
