@@ -7,11 +7,13 @@ COPY constraints-runtime.txt ./
 RUN /opt/towpath/bin/pip install --require-hashes --requirement constraints-runtime.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY model model
+COPY credentials credentials
 COPY expressions expressions
 COPY workflows workflows
 COPY activities activities
 COPY worker worker
 COPY starter starter
+COPY web web
 RUN python -m venv /opt/builder \
  && /opt/builder/bin/pip install "hatchling>=1.27,<2" \
  && /opt/builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \

@@ -8,40 +8,29 @@ from __future__ import annotations
 
 import base64
 import logging
-import stat
-import threading
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 import re2
-import yaml
-from pydantic import ValidationError
 
 from activities.mask import remember
 from activities.settings import ActivitySettings
-from model.resources.config_map import ConfigMap
-from model.resources.secret import Secret
+from credentials.directory import SHARED, CredentialKind, HeldSecret, ManifestDirectory, Manifests
 from model.urls import normalize_chart, normalize_git, normalize_image
 
 logger = logging.getLogger(__name__)
 
-CREDENTIAL_LABEL = "kargo.akuity.io/cred-type"
-SHARED = "shared"
-
-#: A file of manifests is read up to this size.
-MAX_FILE = 4 * 1024 * 1024
-
-
-class CredentialKind(StrEnum):
-    """What a Secret is for: the values of its label `kargo.akuity.io/cred-type`."""
-
-    GIT = "git"
-    HELM = "helm"
-    IMAGE = "image"
-    GENERIC = "generic"
+__all__ = [
+    "Credential",
+    "CredentialKind",
+    "CredentialUnsupported",
+    "Credentials",
+    "DirectoryCredentials",
+    "NoCredentials",
+    "credentials_of",
+    "normalized",
+]
 
 
 @dataclass(frozen=True)
@@ -85,39 +74,15 @@ class CredentialUnsupported(Exception):
     """The Secret for a repository holds a kind of credential that isn't supported."""
 
 
-@dataclass(frozen=True)
-class _Secret:
-    name: str
-    kind: CredentialKind | None
-    data: Mapping[str, str] = field(repr=False)
-
-
-@dataclass
-class _Manifests:
-    """What one directory holds, and from which files."""
-
-    secrets: dict[str, _Secret] = field(default_factory=dict, repr=False)
-    config_maps: dict[str, dict[str, str]] = field(default_factory=dict)
-
-
-@dataclass
-class _File:
-    changed: tuple[int, int, int]
-    manifests: _Manifests
-
-
 class DirectoryCredentials:
     """Secrets and ConfigMaps from `<root>/<project>/*.yaml` and `<root>/shared/*.yaml`.
 
-    Files are read again when they changed. A file that can't be read is reported in the log, without its contents,
-    and left out; the others count.
+    Files are read again when they changed; one that can't be read is left out.
     """
 
     def __init__(self, root: Path, *, allow_http: bool = False) -> None:
-        self.root = root
         self.allow_http = allow_http
-        self._files: dict[Path, _File] = {}
-        self._lock = threading.Lock()
+        self._directory = ManifestDirectory(root)
 
     def find(self, project: str, kind: CredentialKind, repo_url: str) -> Credential | None:
         if repo_url.startswith("http://") and not self.allow_http:
@@ -149,53 +114,8 @@ class DirectoryCredentials:
     def shared_config_map(self, name: str) -> dict[str, str] | None:
         return self._read(SHARED).config_maps.get(name)
 
-    def _read(self, directory: str) -> _Manifests:
-        """All manifests of one directory, by name; of two with one name, the first file's."""
-        found = _Manifests()
-        if not directory or "/" in directory or directory.startswith("."):
-            return found
-        with self._lock:
-            try:
-                paths = sorted(path for path in (self.root / directory).iterdir() if path.suffix in {".yaml", ".yml"})
-            except (FileNotFoundError, NotADirectoryError):
-                return found
-            except OSError as error:
-                logger.warning("credentials in %s can't be read: %s", self.root / directory, error.strerror)
-                return found
-            for path in paths:
-                manifests = self._file(path)
-                for name, secret in manifests.secrets.items():
-                    found.secrets.setdefault(name, secret)
-                for name, config_map in manifests.config_maps.items():
-                    found.config_maps.setdefault(name, config_map)
-        return found
-
-    def _file(self, path: Path) -> _Manifests:
-        try:
-            status = path.stat()
-            changed = (status.st_mtime_ns, status.st_size, status.st_ino)
-            known = self._files.get(path)
-            if known is not None and known.changed == changed:
-                return known.manifests
-            if status.st_mode & (stat.S_IROTH | stat.S_IWOTH):
-                logger.warning("%s can be read by everyone on this machine: chmod 600 it", path)
-            if status.st_size > MAX_FILE:
-                raise ValueError(f"it is larger than {MAX_FILE} bytes")
-            manifests = _parse(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            logger.error("credentials file %s can't be read: %s", path, error.strerror)
-            return _Manifests()
-        except yaml.MarkedYAMLError as error:
-            # The error's own text would quote the line, which may be the secret.
-            where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-            logger.error("credentials file %s is left out: it is not YAML%s", path, where)
-            manifests = _Manifests()
-        except (ValueError, yaml.YAMLError, RecursionError) as error:
-            reason = str(error) if type(error) is ValueError else "it is not text in UTF-8 that holds YAML"
-            logger.error("credentials file %s is left out: %s", path, reason)
-            manifests = _Manifests()
-        self._files[path] = _File(changed, manifests)
-        return manifests
+    def _read(self, directory: str) -> Manifests:
+        return self._directory.read(directory)
 
 
 class NoCredentials(DirectoryCredentials):
@@ -204,8 +124,8 @@ class NoCredentials(DirectoryCredentials):
     def __init__(self) -> None:
         super().__init__(Path("/nonexistent"))
 
-    def _read(self, directory: str) -> _Manifests:
-        return _Manifests()
+    def _read(self, directory: str) -> Manifests:
+        return Manifests()
 
 
 def credentials_of(settings: ActivitySettings) -> Credentials:
@@ -225,7 +145,7 @@ def normalized(kind: CredentialKind, url: str) -> str:
     return normalize(url) if normalize else url
 
 
-def _matches(secret: _Secret, kind: CredentialKind, wanted: set[str]) -> bool:
+def _matches(secret: HeldSecret, kind: CredentialKind, wanted: set[str]) -> bool:
     pattern = secret.data.get("repoURL")
     if pattern is None:
         return False
@@ -238,11 +158,11 @@ def _matches(secret: _Secret, kind: CredentialKind, wanted: set[str]) -> bool:
         return False
 
 
-def _remembered(secret: _Secret | None) -> dict[str, str] | None:
+def _remembered(secret: HeldSecret | None) -> dict[str, str] | None:
     return None if secret is None else {key: remember(value) for key, value in secret.data.items()}
 
 
-def _credential(secret: _Secret) -> Credential:
+def _credential(secret: HeldSecret) -> Credential:
     data = secret.data
     unsupported = sorted({"githubAppID", "githubAppClientID", "githubAppPrivateKey", "awsAccessKeyID"} & set(data))
     if unsupported:
@@ -258,40 +178,3 @@ def _credential(secret: _Secret) -> Credential:
     if key := data.get("sshPrivateKey", ""):
         remember(key)
     return Credential(secret=secret.name, username=username, password=password, ssh_private_key=key)
-
-
-def _parse(text: str) -> _Manifests:
-    """The Secrets and ConfigMaps of one file. Raises ValueError, never with a value of a Secret in its text."""
-    found = _Manifests()
-    for index, document in enumerate(yaml.safe_load_all(text)):
-        if document is None:
-            continue
-        kind = document.get("kind") if isinstance(document, dict) else None
-        try:
-            if kind == "Secret":
-                secret = _secret(Secret.model_validate(document))
-                found.secrets.setdefault(secret.name, secret)
-            elif kind == "ConfigMap":
-                config_map = ConfigMap.model_validate(document)
-                found.config_maps.setdefault(config_map.name, dict(config_map.data))
-            else:
-                raise ValueError("it is not a Secret or ConfigMap")
-        except ValidationError as error:
-            problems = "; ".join(
-                f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
-                for problem in error.errors(include_url=False, include_input=False, include_context=False)
-            )
-            raise ValueError(f"document {index + 1}: {problems}") from None
-        except ValueError as error:
-            raise ValueError(f"document {index + 1}: {error}") from None
-    return found
-
-
-def _secret(manifest: Secret) -> _Secret:
-    label = manifest.metadata.labels.get(CREDENTIAL_LABEL)
-    if not manifest.name:
-        raise ValueError("metadata.name is required")
-    if label is not None and label not in list(CredentialKind):
-        raise ValueError(f"Secret {manifest.name}: {CREDENTIAL_LABEL} must be one of {', '.join(CredentialKind)}")
-    data = {key: value.decode(errors="replace") for key, value in manifest.values().items()}
-    return _Secret(manifest.name, CredentialKind(label) if label else None, data)

@@ -41,10 +41,8 @@ _PAID = "a paid feature of Kargo and are not supported yet"
 
 ROWS: tuple[Row, ...] = (
     Row("Project", "spec.promotionPolicies", "promotion policies belong in the ProjectConfig of the same name"),
-    Row("ProjectConfig", "spec.webhookReceivers", "webhook receivers are not supported yet; Warehouses are polled"),
     Row("ProjectConfig", "spec.freightLinks", "links are not supported yet"),
     Row("ProjectConfig", "spec.stageLinks", "links are not supported yet"),
-    Row("ClusterConfig", "spec.webhookReceivers", "webhook receivers are not supported yet; Warehouses are polled"),
     Row("ClusterConfig", "spec.gitClient", "an author of commits for all Projects is not supported yet"),
     Row("ClusterConfig", "spec.freightLinks", "links are not supported yet"),
     Row("ClusterConfig", "spec.stageLinks", "links are not supported yet"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from model.base import Json, format_duration, format_time
 from model.discovery import Verdict
 from model.freight_status import FreightRecord
@@ -58,8 +60,8 @@ def describe(state: WarehouseState) -> dict[str, Json]:
     return {**manifest, "metadata": metadata, "status": status}
 
 
-def summary(state: WarehouseState) -> dict[str, Json]:
-    """The memo of a Warehouse, from which lists are made."""
+def summary(state: WarehouseState, subscribes: Sequence[str] = ()) -> dict[str, Json]:
+    """The memo of a Warehouse, from which lists are made. `subscribes`: by which URLs webhooks find it."""
     report = state.report
     return {
         "generation": state.generation,
@@ -67,6 +69,7 @@ def summary(state: WarehouseState) -> dict[str, Json]:
         "lastDiscovery": format_time(report.discovered_at) if report else "",
         "error": (report.error if report else "")[:500] or state.no_freight[:500],
         "healthy": bool(report and not report.error and not state.no_freight),
+        "subscribes": list(subscribes),
     }
 
 

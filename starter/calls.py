@@ -152,9 +152,9 @@ class Calls:
                 rpc_timeout=SERVER_TIMEOUT,
             )
 
-    async def signal(self, target: Target, name: str, arg: object) -> None:
+    async def signal(self, target: Target, name: str, *args: object) -> None:
         async with self.explained(target):
-            await self.handle(target).signal(name, arg, rpc_timeout=SERVER_TIMEOUT)
+            await self.handle(target).signal(name, args=args, rpc_timeout=SERVER_TIMEOUT)
 
     async def cancel(self, target: Target) -> None:
         async with self.explained(target):

@@ -34,6 +34,7 @@ from model.promotions import (
     PromotionView,
 )
 from model.reruns import RerunRefused, rerun_of
+from model.resources.project_config import WebhookReceiverConfig
 from model.resources.stage import Stage
 from model.stages import VerifyRequest
 from model.steps import StepDescriptions
@@ -66,8 +67,10 @@ from starter.listing import (
     run_lines,
     runs,
     stage_lines,
+    waiting,
     warehouse_lines,
 )
+from starter.receivers import describe_receivers
 from starter.shapes import (
     Resource,
     held,
@@ -87,7 +90,7 @@ from starter.targets import (
 from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes
 from workflows.connection import ServerUnreachable, connect
 from workflows.converter import KeysInvalid
-from workflows.settings import SettingsInvalid
+from workflows.settings import SettingsInvalid, WebSettings, load_settings
 
 T = TypeVar("T")
 
@@ -116,6 +119,11 @@ def _quiet_runtime() -> Runtime:
     """The SDK's runtime without log lines of its own: what goes wrong is said by this client, once."""
     logging = LoggingConfig(filter=TelemetryFilter(core_level="ERROR", other_level="ERROR"))
     return Runtime(telemetry=TelemetryConfig(logging=logging))
+
+
+def _receivers(config: Resource) -> list[WebhookReceiverConfig]:
+    found = config.get("spec", {}).get("webhookReceivers", [])
+    return [WebhookReceiverConfig.model_validate(receiver) for receiver in found]
 
 
 class Towpath:
@@ -214,7 +222,23 @@ class Towpath:
         view = await self.project_view(project)
         if view.config is None:
             raise NotFound(f"Project {project} has no ProjectConfig")
-        return held(kinds.PROJECT_CONFIG, project, project, view.config)
+        return await self._with_receivers(held(kinds.PROJECT_CONFIG, project, project, view.config), project)
+
+    async def receivers(self, project: str = "") -> list[WebhookReceiverConfig]:
+        """The receivers of webhooks that a ProjectConfig holds, or the ClusterConfig where no Project is named."""
+        if project:
+            return _receivers((await self.project_view(project)).config or {})
+        return _receivers((await self._cluster_view()).get("config") or {})
+
+    async def _with_receivers(self, config: Resource, project: str) -> Resource:
+        receivers = _receivers(config)
+        if not receivers:
+            return config
+        try:
+            settings = load_settings(WebSettings)
+        except SettingsInvalid as error:
+            raise InvalidInput(str(error)) from error
+        return await asyncio.to_thread(describe_receivers, config, project, receivers, settings)
 
     async def list_promotion_tasks(self, project: str) -> list[Resource]:
         view = await self.project_view(project)
@@ -250,7 +274,7 @@ class Towpath:
     async def find_cluster_config(self) -> Resource | None:
         """The ClusterConfig, None where none was applied."""
         config: Resource | None = (await self._cluster_view()).get("config")
-        return config
+        return None if config is None else await self._with_receivers(config, "")
 
     async def _cluster_view(self) -> Resource:
         try:
@@ -264,7 +288,11 @@ class Towpath:
         """The Project's Warehouses at a glance, by name: one call."""
         check_name("Project", project)
         found = await self.calls.executions(entities("Warehouse", project))
-        return await self._known(project, await warehouse_lines(project, found))
+        return await self._known(project, await warehouse_lines(found))
+
+    async def every_warehouse(self) -> list[WarehouseLine]:
+        """The Warehouses of all Projects at a glance: one call per thousand."""
+        return await warehouse_lines(await self.calls.executions(entities("Warehouse")))
 
     async def list_warehouses(self, project: str) -> list[Resource]:
         """The Project's Warehouses whole: one query each."""
@@ -459,6 +487,28 @@ class Towpath:
             )
             for line in lines
         ]
+
+    async def running_promotions(self, project: str = "", limit: int = 1000) -> list[PromotionView]:
+        """Promotions whose steps run, with their steps, of one Project or of all; one query each."""
+        if project:
+            check_name("Project", project)
+        found = await self.calls.executions(waiting(project), limit)
+        views = await self._each([execution.id for execution in found], self._progress)
+        return [view for view in views if view is not None]
+
+    async def _progress(self, workflow_id: str) -> PromotionView | None:
+        """None: it was just closed, and its history is gone."""
+        _, project, name = workflow_id.split("/", 2)
+        try:
+            return await self.promotion_view(project, name)
+        except NotFound:
+            return None
+
+    async def wake_promotion(self, project: str, name: str) -> None:
+        """Has the step that waits look at once; one that doesn't just wait takes no notice."""
+        check_name("Project", project)
+        check_name("Promotion", name)
+        await self.calls.signal(promotion_target(project, name), "wake")
 
     async def promotion_view(self, project: str, name: str) -> PromotionView:
         """A Promotion with its steps, running or over."""

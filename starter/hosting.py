@@ -1,4 +1,4 @@
-"""How `towpath up` and `towpath worker` end: with what went wrong in one line, and the process left at once."""
+"""How `towpath up`, `towpath worker` and `towpath web` act, and how they end: with what went wrong in one line."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import os
 import traceback
 
 import click
+
+#: Who acts when a webhook has something refreshed.
+WEBHOOKS = "subject:webhooks"
 
 
 def report_failure(error: BaseException) -> int:

@@ -16,6 +16,8 @@ class ProjectSummary(Message):
 
     stages: int = 0
     warehouses: int = 0
+    #: How many receivers of webhooks its ProjectConfig has.
+    receivers: int = 0
 
 
 class ProjectLine(Message):
@@ -44,6 +46,8 @@ class WarehouseSummary(Message):
     #: Why the last look found nothing or failed.
     error: str = ""
     healthy: bool | None = None
+    #: The normalised URLs that it subscribes to; None: an older release wrote the memo.
+    subscribes: list[str] | None = None
 
 
 class WarehouseLine(Message):
@@ -52,6 +56,8 @@ class WarehouseLine(Message):
     project: str
     name: str
     summary: WarehouseSummary
+    #: Of its workflow: another one is another Warehouse, or the same with a new history.
+    run_id: str = ""
 
 
 class RunLine(Message):
@@ -81,6 +87,12 @@ def runs(workflow: str, project: str, stage: str = "", freight: str = "") -> str
     if freight:
         query += f" AND TowpathFreight = '{freight}'"
     return query
+
+
+def waiting(project: str = "") -> str:
+    """The visibility query for Promotions whose steps run, in one Project or in all."""
+    where = f" AND TowpathProject = '{project}'" if project else ""
+    return f"WorkflowType = 'Promotion' AND ExecutionStatus = 'Running' AND TowpathPhase = 'Running'{where}"
 
 
 def last_part(execution: WorkflowExecution) -> str:
@@ -113,17 +125,18 @@ async def stage_lines(project: str, executions: Iterable[WorkflowExecution]) -> 
     return sorted(lines, key=lambda line: line.name)
 
 
-async def warehouse_lines(project: str, executions: Iterable[WorkflowExecution]) -> list[WarehouseLine]:
-    """Lines in the order of names."""
+async def warehouse_lines(executions: Iterable[WorkflowExecution]) -> list[WarehouseLine]:
+    """Lines in the order of Projects and names."""
     lines = [
         WarehouseLine(
-            project=project,
+            project=execution.id.split("/")[1],
             name=last_part(execution),
             summary=await execution.memo_value(SUMMARY, WarehouseSummary(), type_hint=WarehouseSummary),
+            run_id=execution.run_id,
         )
         for execution in executions
     ]
-    return sorted(lines, key=lambda line: line.name)
+    return sorted(lines, key=lambda line: (line.project, line.name))
 
 
 def run_lines(project: str, executions: Iterable[WorkflowExecution]) -> list[RunLine]:

@@ -20,6 +20,7 @@ from workflows.leaving import leave
 COMMANDS = (
     "up",
     "worker",
+    "web",
     "apply",
     "create",
     "delete",

@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -67,6 +67,7 @@ class Running:
 
 
 Ready = Callable[[Running], Awaitable[None] | None]
+Beside = Callable[[Running], AbstractAsyncContextManager[None]]
 
 
 @asynccontextmanager
@@ -205,11 +206,16 @@ async def _first_failure(tasks: Sequence[asyncio.Future[None]]) -> None:
         task.result()
 
 
-async def run_up(settings: WorkerSettings, ready: Ready) -> None:
-    """`towpath up`: until SIGINT or SIGTERM. Calls `ready` when everything works. Raises as `up` does."""
+async def run_up(settings: WorkerSettings, ready: Ready, beside: Beside | None = None) -> None:
+    """`towpath up`: until SIGINT or SIGTERM. Calls `ready` when everything works. Raises as `up` does.
+
+    `beside`: what else lives as long as the worker.
+    """
     configure(settings)
     stop = stop_signal()
-    async with up(settings) as running:
+    async with up(settings) as running, AsyncExitStack() as stack:
+        if beside is not None:
+            await stack.enter_async_context(beside(running))
         await until(stop, running, ready)
 
 

@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings
 from activities.annotations import cell, type_words, value_words
 from activities.settings import ActivitySettings
 from worker.settings import WorkerSettings
-from workflows.settings import PREFIX, ClientSettings
+from workflows.settings import PREFIX, ClientSettings, WebSettings
 
 PAGE = Path("docs/configuration.md")
 #: Stands for the data directory while defaults are taken, since the real one depends on the machine.
@@ -28,6 +28,7 @@ _GROUPS: dict[str, type[BaseSettings]] = {
     "clients": ClientSettings,
     "activities": ActivitySettings,
     "worker": WorkerSettings,
+    "web": WebSettings,
 }
 
 
@@ -36,8 +37,10 @@ def table(group: str) -> str:
     model = _GROUPS[group]
     defaults = _defaults()
     inherited = {name for name in ClientSettings.model_fields if model is not ClientSettings}
-    if model is WorkerSettings:
+    if model in (WebSettings, WorkerSettings):
         inherited |= set(ActivitySettings.model_fields)
+    if model is WorkerSettings:
+        inherited |= set(WebSettings.model_fields)
     rows = [
         (f"`{PREFIX}{name.upper()}`", cell(_type(field)), _default(name, defaults), cell(field.description or ""))
         for name, field in model.model_fields.items()

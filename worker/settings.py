@@ -12,10 +12,10 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from activities.settings import ActivitySettings, Listed
-from workflows.settings import ClientSettings, load_settings
+from workflows.settings import WebSettings, load_settings
 
 
-class WorkerSettings(ClientSettings, ActivitySettings):
+class WorkerSettings(ActivitySettings, WebSettings):
     """Settings of `towpath up` and `towpath worker`."""
 
     model_config = SettingsConfigDict(env_prefix="TOWPATH_", extra="forbid")

@@ -299,7 +299,12 @@ class Project:
         self.changed = True
 
     def _show(self) -> None:
-        glance = {"stages": len(self.state.stages), "warehouses": len(self.state.warehouses)}
+        receivers = (self.state.config or {}).get("spec", {}).get("webhookReceivers", [])
+        glance = {
+            "stages": len(self.state.stages),
+            "warehouses": len(self.state.warehouses),
+            "receivers": len(receivers),
+        }
         if repr(glance) != self.shown:
             self.shown = repr(glance)
             workflow.upsert_memo({SUMMARY: glance})

@@ -11,6 +11,7 @@ from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
     FailureError,
+    RetryState,
     TimeoutType,
     is_cancelled_exception,
 )
@@ -64,6 +65,10 @@ FANOUT = "fanout/"
 LONGEST_ATTEMPT = timedelta(hours=6)
 
 
+class Woken(Exception):
+    """What the step waits for may have happened: look at once."""
+
+
 class Lost(Exception):
     """The host of the workspace, or the workspace itself, is gone."""
 
@@ -94,6 +99,9 @@ class Promotion:
         self.done = 0
         self.queue = ""
         self.workspaces = 0
+        #: The activity of a step that only looks, until what it waits for is there.
+        self.looking: workflow.ActivityHandle[StepResult] | None = None
+        self.woken = False
         if request.granted is not None:
             self._proceed(request.granted)
 
@@ -131,6 +139,13 @@ class Promotion:
     def abort(self, message: AbortRequest) -> None:
         """Names who aborts; the cancellation follows."""
         self.abort_request = self.abort_request or message
+
+    @workflow.signal
+    def wake(self) -> None:
+        """What its step waits for may have happened; a step that doesn't just wait takes no notice."""
+        if self.looking is not None and not self.woken:
+            self.woken = True
+            self.looking.cancel()
 
     @workflow.update
     async def admission(self) -> Admission:
@@ -253,6 +268,9 @@ class Promotion:
                     await self._rebuild(index)
                     record.rebuilds += 1
                 result = await self._execute(index, step, repeated=repeated)
+            except Woken:
+                needs_rebuild = False
+                continue
             except Lost as lost:
                 workflow.logger.info("step %s lost its host: %s", step.alias, lost)
                 needs_rebuild, repeated = True, True
@@ -297,25 +315,37 @@ class Promotion:
             recorded=record.output if rebuild else None,
             repeated=repeated,
         )
+        attempts = workflow.start_activity(
+            step.kind.name,
+            request,
+            result_type=StepResult,
+            task_queue=self.queue or shared,
+            schedule_to_close_timeout=remaining,
+            start_to_close_timeout=LONGEST_ATTEMPT,
+            schedule_to_start_timeout=START_ON_HOST if on_host else None,
+            heartbeat_timeout=HEARTBEAT,
+            # A step that may not poll gets one attempt: a lost one must come back here, to be rebuilt.
+            retry_policy=RetryPolicy(maximum_attempts=0 if several_attempts else 1),
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            summary=f"{step.alias} (rebuild)" if rebuild else step.alias,
+        )
+        # An attempt that only looks may be broken off; one that acts may not.
+        self.looking = attempts if step.kind.polls and step.kind.effect is Effect.PURE and not rebuild else None
         try:
-            result: StepResult = await workflow.execute_activity(
-                step.kind.name,
-                request,
-                result_type=StepResult,
-                task_queue=self.queue or shared,
-                schedule_to_close_timeout=remaining,
-                start_to_close_timeout=LONGEST_ATTEMPT,
-                schedule_to_start_timeout=START_ON_HOST if on_host else None,
-                heartbeat_timeout=HEARTBEAT,
-                # A step that may not poll gets one attempt: a lost one must come back here, to be rebuilt.
-                retry_policy=RetryPolicy(maximum_attempts=0 if several_attempts else 1),
-                cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-                summary=f"{step.alias} (rebuild)" if rebuild else step.alias,
-            )
+            result: StepResult = await attempts
         except ActivityError as error:
+            if self._was_woken(error):
+                raise Woken from error
             raise self._cause(error, step, timeout) from error
+        finally:
+            self.looking, self.woken = None, False
         self.queue = result.queue or self.queue
         return result
+
+    def _was_woken(self, error: ActivityError) -> bool:
+        """Whether the attempts ended because of `wake`: cancelled, or with a "not yet" that wasn't tried again."""
+        broken_off = is_cancelled_exception(error) or error.retry_state is RetryState.CANCEL_REQUESTED
+        return self.woken and broken_off and workflow.cancellation_reason() is None
 
     def _cause(self, error: ActivityError, step: PlannedStep, timeout: timedelta | None) -> Exception:
         """What an activity's failure means: the step's own no, a timeout, or a lost host."""

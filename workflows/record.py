@@ -1,4 +1,4 @@
-"""The record of the Temporal server that `towpath up` runs on this machine, by which other processes find it."""
+"""Records of what `towpath up` runs on this machine, by which other processes find it: Temporal's server, the web."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 _FILE = "server.json"
+_WEB_FILE = "web.json"
 _LOCK = "lock"
 _MAX_FILE = 64 * 1024
 
@@ -67,3 +68,29 @@ def running_server(data_directory: Path) -> ServerRecord | None:
     finally:
         os.close(descriptor)
     return None
+
+
+class WebRecord(BaseModel):
+    """Where the web was last reached, and what its receivers' URLs are made from."""
+
+    #: Base URL of the receivers: each has `<type>/<hash>` below it.
+    webhooks: str
+    #: None: it has no secrets, so no receivers.
+    credentials_directory: Path | None = None
+
+
+def write_web_record(data_directory: Path, record: WebRecord) -> None:
+    """Replace the record, in one step."""
+    data_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = data_directory / f"{_WEB_FILE}.new"
+    draft.write_text(record.model_dump_json(indent=2) + "\n")
+    draft.replace(data_directory / _WEB_FILE)
+
+
+def read_web_record(data_directory: Path) -> WebRecord | None:
+    """The record as it stands, of a web that may be gone. None where there is none that can be read."""
+    try:
+        with (data_directory / _WEB_FILE).open("rb") as file:
+            return WebRecord.model_validate_json(file.read(_MAX_FILE))
+    except (OSError, ValidationError):
+        return None

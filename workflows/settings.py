@@ -73,6 +73,31 @@ class ClientSettings(BaseSettings):
         return init_settings, env_settings, InitSettingsSource(settings_cls, _file())
 
 
+class WebSettings(ClientSettings):
+    """Settings of what is served to others: `towpath web`, and `towpath up`."""
+
+    web_address: str = Field(
+        default="127.0.0.1:8080",
+        pattern=r"^[^\s:]+:\d{1,5}$",
+        description="`host:port` of the web: webhook receivers, health. `towpath up` takes the next free port where "
+        "this one is taken; `towpath web` says so and stops.",
+    )
+    webhook_base_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s?#]+)?$",
+        description="URL by which senders reach the webhook receivers, such as `https://towpath.example.com/webhooks`. "
+        "Empty: `http://<web address>/webhooks`.",
+    )
+    credentials_directory: Path | None = Field(
+        default=None, description="Directory of Secret manifests, as the worker's: the receivers' secrets stand there."
+    )
+
+    @field_validator("credentials_directory")
+    @classmethod
+    def _is_absolute(cls, value: Path | None) -> Path | None:
+        return value and value.expanduser().absolute()
+
+
 Settings = TypeVar("Settings", bound=ClientSettings)
 
 

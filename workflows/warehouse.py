@@ -28,6 +28,7 @@ with workflow.unsafe.imports_passed_through():
     from model.names import project_id, stage_id, task_queue
     from model.projects import Retired
     from model.promotions import FanOutInquiry
+    from model.pushes import subscribed_urls
     from model.references import FreightReference
     from model.resources.warehouse import DiscoveredArtifacts, FreightCreationPolicy
     from model.resources.warehouse import Warehouse as WarehouseManifest
@@ -80,6 +81,8 @@ class Warehouse:
     def __init__(self, state: WarehouseState) -> None:
         self.state = state
         self.warehouse: WarehouseManifest | None = None
+        #: The URLs that webhooks find it by.
+        self.subscribes: list[str] = []
         self.changed = True
         self.shown = ""
         self.waiting_tokens: set[str] = set()
@@ -519,9 +522,10 @@ class Warehouse:
     def _read_manifest(self) -> None:
         if self.state.manifest is not None:
             self.warehouse = WarehouseManifest.model_validate(self.state.manifest)
+            self.subscribes = subscribed_urls(self.warehouse.spec)
 
     def _show(self) -> None:
-        glance = summary(self.state)
+        glance = summary(self.state, self.subscribes)
         text = repr(glance)
         if text != self.shown:
             self.shown = text

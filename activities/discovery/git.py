@@ -17,12 +17,12 @@ from pydantic import BaseModel, Field
 
 from activities.credentials import CredentialKind, CredentialUnsupported
 from activities.discovery.look import Look, LookFailed, subscriber
-from activities.discovery.paths import PathFilter
 from activities.git.errors import GitError, GitTimeout, RemoteUnreachable
 from activities.git.history import Commit, History, Tag, history
 from activities.git.refs import Remote, RemoteRefs
 from expressions.environment import commit_environment, evaluate_criterion, tag_environment
 from expressions.errors import ExpressionError
+from model.paths import PathFilter
 from model.resources.warehouse import (
     CommitSelectionStrategy,
     DiscoveredCommit,

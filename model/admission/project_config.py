@@ -1,15 +1,16 @@
-"""Rules about a ProjectConfig (Kargo: pkg/webhook/kubernetes/projectconfig/webhook.go)."""
+"""Rules about a ProjectConfig and the ClusterConfig (Kargo: pkg/webhook/kubernetes/{projectconfig,clusterconfig})."""
 
 from __future__ import annotations
 
 from model.admission.names import is_name
 from model.admission.promotion_windows import check_selector, check_windows
 from model.findings import Findings, Path, error
-from model.resources import ProjectConfig
+from model.receivers import check_receivers
+from model.resources import ClusterConfig, ProjectConfig
 
 
 def check_project_config(config: ProjectConfig) -> Findings:
-    """Its promotion policies and windows; each Stage is named exactly at most once."""
+    """Its receivers of webhooks, promotion policies and windows; each Stage is named exactly at most once."""
     yield from check_windows(config.spec.promotion_windows, of_project=True)
     first: dict[str, int] = {}
     for place, policy in enumerate(config.spec.promotion_policies):
@@ -24,3 +25,10 @@ def check_project_config(config: ProjectConfig) -> Findings:
         if stage in first:
             yield error(here, f"promotionPolicies[{first[stage]}] is for the Stage {stage} already")
         first.setdefault(stage, place)
+    yield from check_receivers(config.spec.webhook_receivers)
+
+
+def check_cluster_config(config: ClusterConfig) -> Findings:
+    """Its receivers of webhooks, and its windows."""
+    yield from check_windows(config.spec.promotion_windows, of_project=False)
+    yield from check_receivers(config.spec.webhook_receivers)

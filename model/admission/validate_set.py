@@ -8,8 +8,7 @@ from model.admission.analysis_template import check_analysis_template
 from model.admission.existing import Existing
 from model.admission.names import check_metadata
 from model.admission.pipeline import check_cycles, check_references, pipeline
-from model.admission.project_config import check_project_config
-from model.admission.promotion_windows import check_windows
+from model.admission.project_config import check_cluster_config, check_project_config
 from model.admission.stage import check_stage
 from model.admission.steps import check_task
 from model.admission.warehouse import check_warehouse
@@ -85,7 +84,7 @@ def _rules(resource: Resource) -> Findings:
     if isinstance(resource, ProjectConfig):
         return check_project_config(resource)
     if isinstance(resource, ClusterConfig):
-        return check_windows(resource.spec.promotion_windows, of_project=False)
+        return check_cluster_config(resource)
     return iter(())
 
 

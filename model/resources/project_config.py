@@ -85,9 +85,9 @@ class IndexSelector(Manifest):
 
 
 class TargetSelection(Manifest):
-    """Which Warehouses an action is for."""
+    """Which Warehouses, or which running Promotion, an action is for; `name` may be an expression."""
 
-    kind: Literal["Warehouse"]
+    kind: Literal["Warehouse", "Promotion"]
     name: str = ""
     label_selector: LabelSelector = Field(default_factory=LabelSelector)
     index_selector: IndexSelector = Field(default_factory=IndexSelector)

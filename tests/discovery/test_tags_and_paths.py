@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from activities.discovery.look import LookFailed
-from activities.discovery.paths import PathFilter
 from activities.discovery.watch import Watcher
 from activities.git.history import Commit
 from examples.world.git_server import GitServer, Repository
+from model.paths import PathFilter
 from model.selection import SelectionError
 from tests.discovery.commits import commit
 from tests.discovery.test_git import find

@@ -544,14 +544,6 @@ def test_secrets_and_config_maps_stay_with_the_worker(kind: type[Resource]) -> N
     [
         (stage(targets={"selectors": [{}]}), "spec.targets: targets"),
         (
-            resource(
-                "ProjectConfig",
-                "shop",
-                spec={"webhookReceivers": [{"name": "a", "github": {"secretRef": {"name": "s"}}}]},
-            ),
-            "spec.webhookReceivers: webhook receivers",
-        ),
-        (
             resource("ClusterConfig", "cluster", "", spec={"gitClient": {"name": "a", "email": "b"}}),
             "spec.gitClient: an author of commits",
         ),

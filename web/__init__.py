@@ -1,0 +1,1 @@
+"""The other way in: what is served over HTTP, upon starter's client."""

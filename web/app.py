@@ -1,0 +1,68 @@
+"""The application: everything that is served over HTTP, behind one address."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from starter.client import Towpath
+from web.webhooks.endpoint import Webhooks, not_found
+from web.webhooks.receivers import Receivers
+from web.webhooks.refresher import Refresher
+from workflows.settings import WebSettings
+
+#: Where the receivers lie, whatever else the base URL says.
+WEBHOOKS = "/webhooks"
+
+
+def build_app(
+    towpath: Towpath,
+    settings: WebSettings,
+    *,
+    receivers: Receivers | None = None,
+    refresher: Refresher | None = None,
+) -> Starlette:
+    """The application upon a client. `receivers`, `refresher`: others than the settings make."""
+    webhooks = Webhooks(
+        receivers or Receivers(towpath, settings.credentials_directory), refresher or Refresher(towpath)
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await webhooks.close()
+
+    app = Starlette(
+        routes=[Route("/healthz", _healthy), *_receivers(webhooks, settings)],
+        exception_handlers={404: _absent, 405: _absent, 500: _failed},
+        lifespan=lifespan,
+    )
+    # A redirect would tell which paths are a slash short of one that is there.
+    app.router.redirect_slashes = False
+    return app
+
+
+def _receivers(webhooks: Webhooks, settings: WebSettings) -> Sequence[BaseRoute]:
+    """Below /webhooks, and below the path of the base URL where that is another one."""
+    bases = dict.fromkeys([WEBHOOKS, urlsplit(settings.webhook_base_url).path.rstrip("/")])
+    if not settings.webhook_base_url:
+        bases = dict.fromkeys([WEBHOOKS])
+    return [Route(f"{base}/{{type}}/{{hash}}", webhooks.receive, methods=["POST"]) for base in bases]
+
+
+async def _healthy(_: Request) -> Response:
+    return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
+
+
+async def _failed(_: Request, __: Exception) -> Response:
+    return JSONResponse({"error": "internal error"}, 500)
+
+
+async def _absent(_: Request, __: Exception) -> Response:
+    return not_found()

@@ -1,0 +1,1 @@
+"""Receivers of webhooks: told instead of asking. One file per sender."""
