@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from temporalio import activity
 
 from activities.arguments import evaluate_arguments
+from activities.heartbeats import heartbeats
 from activities.mask import Mask
 from activities.metrics.conditions import check_syntax, judge
 from activities.metrics.registry import (
@@ -62,22 +62,6 @@ class AnalysisMask(Mask):
         return text
 
 
-@asynccontextmanager
-async def _heartbeats() -> AsyncIterator[None]:
-    async def beat() -> None:
-        while True:
-            activity.heartbeat()
-            await asyncio.sleep(HEARTBEAT)
-
-    beating = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        beating.cancel()
-        with suppress(asyncio.CancelledError):
-            await beating
-
-
 class Verifications:
     """The activities `prepare-analysis` and `measure`, with the worker's ways to the outside."""
 
@@ -92,7 +76,7 @@ class Verifications:
     @activity.defn(name="prepare-analysis")
     async def prepare(self, request: VerificationRequest) -> PreparedAnalysis:
         """Merge templates and arguments, and validate what came out of it. An invalid one has `error` set."""
-        async with _heartbeats():
+        async with heartbeats(activity.heartbeat, HEARTBEAT):
             mask = AnalysisMask()
             try:
                 with mask.collecting():
@@ -143,7 +127,7 @@ class Verifications:
     async def measure(self, request: MeasurementRequest) -> MeasurementReport:
         """Take one measurement, or look at one in flight. A provider's fault is a measurement in Error."""
         mask = AnalysisMask()
-        async with _heartbeats():
+        async with heartbeats(activity.heartbeat, HEARTBEAT):
             with mask.collecting():
                 try:
                     status = self._status(request.context.project) if request.context else None

@@ -7,7 +7,8 @@ import time
 from bench.figures import Figure
 from bench.house import PROJECT, BenchFailed, house
 from bench.manifests import no_op_steps, project, stage, warehouse
-from model.promotions import FanOutResult, PromotionPhase
+from model.promotions import FanOutResult
+from model.resources.promotion import PromotionPhase
 from starter.targets import fanout_target
 
 

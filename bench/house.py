@@ -19,7 +19,8 @@ import yaml
 
 from bench.processes import cpu_seconds
 from examples.world.guestbook import GuestbookWorld
-from model.promotions import PromotionFinished, PromotionPhase
+from model.promotions import PromotionFinished
+from model.resources.promotion import PromotionPhase
 from starter.client import Towpath
 from starter.files import ManifestFile
 from starter.targets import promotion_target

@@ -53,7 +53,7 @@ def _namespace(alias: str) -> str:
 
 
 class StepEnvironment(Environment):
-    """What the `if` and the `config` of one step see (KARGO-RULES 6.3, 6.6, 6.7, 7.3).
+    """What the `if` and the `config` of one step see.
 
     Variables are evaluated by `prepare()`, not when this is made: they may read Secrets.
     """
@@ -301,7 +301,7 @@ def evaluate_named(what: str, text: str, environment: Environment) -> Json:
 
 
 def evaluate_condition(text: str, environment: Environment) -> bool:
-    """Whether a step's `if` holds (KARGO-RULES 6.2). An empty one is not a condition: the caller knows what it means.
+    """Whether a step's `if` holds. An empty one is not a condition: the caller knows what it means.
 
     Raises ExpressionError: also when the result is no bool, as that of a text without `${{ }}`.
     """

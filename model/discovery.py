@@ -17,7 +17,7 @@ from model.base import Json, Message, Time
 from model.names import discovery_id
 from model.resources.warehouse import DiscoveredArtifacts
 
-#: How often a Warehouse looks where its spec doesn't say (KARGO-RULES 3.1).
+#: How often a Warehouse looks where its spec doesn't say.
 DEFAULT_INTERVAL = timedelta(minutes=5)
 
 #: About how long one run of Discovery lives, and so the pace of its Schedule.

@@ -1,4 +1,4 @@
-"""Freight by hand: for each subscription exactly one artifact, of those discovered or given whole (KARGO-RULES 2.5)."""
+"""Freight by hand: for each subscription exactly one artifact, of those discovered or given whole."""
 
 from __future__ import annotations
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from model.candidates import candidates
-from model.promotions import HoldIntent, PromotionPhase
+from model.promotions import HoldIntent
 from model.references import FreightReference
+from model.resources.promotion import PromotionPhase
 from model.resources.stage import AutoPromotionHold, Stage
 from model.stage_state import QueueEntry, StageState
 

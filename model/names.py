@@ -1,4 +1,4 @@
-"""Names of runs and ids of workflows (DESIGN: the workflows; Kargo: pkg/api/promotion.go)."""
+"""Names of runs and ids of workflows (Kargo: pkg/api/promotion.go)."""
 
 from __future__ import annotations
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from model.promotions import PromotionPhase, StepRecord
+from model.promotions import StepRecord
+from model.resources.promotion import PromotionPhase
 from model.steps import StepStatus
 
 _SEVERITY = (

@@ -8,22 +8,8 @@ from pydantic import Field
 
 from model.base import Json, Message, Time
 from model.references import FreightCollection, FreightReference, HealthCheckStep
+from model.resources.promotion import PromotionPhase
 from model.steps import PromotionContext, PromotionPlan, StepStatus
-
-
-class PromotionPhase(StrEnum):
-    """Phase of a Promotion; the last four are terminal and final."""
-
-    PENDING = "Pending"
-    RUNNING = "Running"
-    SUCCEEDED = "Succeeded"
-    FAILED = "Failed"
-    ERRORED = "Errored"
-    ABORTED = "Aborted"
-
-    @property
-    def terminal(self) -> bool:
-        return self not in (PromotionPhase.PENDING, PromotionPhase.RUNNING)
 
 
 class HoldIntent(StrEnum):

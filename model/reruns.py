@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from model.outcome import final_phase
-from model.promotions import PromotionPhase, PromotionRecord, Rerun, StepRecord
+from model.promotions import PromotionRecord, Rerun, StepRecord
+from model.resources.promotion import PromotionPhase
 from model.steps import StepStatus
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from model.base import Message
-from model.promotions import PromotionPhase
 from model.references import FreightCollection, FreightReference, VerificationPhase
+from model.resources.promotion import PromotionPhase
 from model.stage_state import StageState
 
 #: A failure older than this is history: switching the policy on later rolls nothing back.

@@ -13,7 +13,6 @@ from model.candidates import candidates, freight_availability
 from model.freezes import Freeze, active
 from model.freight_status import FreightRecord
 from model.holds import effective_holds
-from model.promotions import PromotionPhase
 from model.references import (
     FreightCollection,
     FreightReference,
@@ -22,6 +21,7 @@ from model.references import (
     VerificationPhase,
     collect,
 )
+from model.resources.promotion import PromotionPhase
 from model.resources.stage import Stage
 from model.stage_state import QueueEntry, StageState
 from model.stages import TurnKind

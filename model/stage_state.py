@@ -6,8 +6,9 @@ from pydantic import Field
 
 from model.base import Json, Message, Time
 from model.freezes import Freeze
-from model.promotions import Enqueue, HoldIntent, PromotionFinished, PromotionPhase
+from model.promotions import Enqueue, HoldIntent, PromotionFinished
 from model.references import FreightCollection, FreightReference, Health
+from model.resources.promotion import PromotionPhase
 from model.resources.stage import AutoPromotionHold
 from model.stages import StageBundle, Turn
 from model.warehouses import WarehouseSnapshot

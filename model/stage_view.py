@@ -7,8 +7,8 @@ from datetime import datetime
 from model.base import Json, format_time
 from model.freezes import shown as shown_freezes
 from model.holds import effective_holds
-from model.promotions import PromotionPhase
 from model.references import HealthState, VerificationPhase
+from model.resources.promotion import PromotionPhase
 from model.resources.stage import Stage
 from model.stage_rules import freezes, stage_health
 from model.stage_state import StageState

@@ -12,7 +12,8 @@ from datetime import timedelta
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import CancelledError
 
-from model.promotions import PromotionFinished, PromotionPhase, PromotionView
+from model.promotions import PromotionFinished, PromotionView
+from model.resources.promotion import PromotionPhase
 from starter.calls import Calls, Target
 from starter.errors import Refused, TowpathError, WorkerSilent
 

@@ -75,6 +75,9 @@ class Commands(click.Group):
             self._fail(str(error), 1)
         except TowpathError as error:
             self._fail(str(error), 1)
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message(), err=True)
+            sys.exit(error.exit_code)
         except click.UsageError as error:
             hint = f"; see `{error.ctx.command_path} --help`" if error.ctx is not None else ""
             self._fail(error.format_message().rstrip(".") + hint, error.exit_code)

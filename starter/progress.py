@@ -12,7 +12,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from model.promotions import PromotionPhase, PromotionView, StepRecord
+from model.promotions import PromotionView, StepRecord
+from model.resources.promotion import PromotionPhase
 from model.steps import StepStatus
 from starter.output import COLOURS, coloured, console, is_terminal
 

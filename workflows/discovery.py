@@ -1,7 +1,7 @@
 """Discovery: watches a Warehouse's subscriptions for about an hour, then the Schedule starts the next one.
 
-While nothing is new it waits for one activity that looks at the interval, and its history doesn't grow
-(TEMPORAL-RULES 6). What was last observed passes from run to run as the result of the last one.
+While nothing is new it waits for one activity that looks at the interval, and its history doesn't grow.
+What was last observed passes from run to run as the result of the last one.
 """
 
 from __future__ import annotations

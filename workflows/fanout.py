@@ -20,9 +20,9 @@ with workflow.unsafe.imports_passed_through():
         FanOutRequest,
         FanOutResult,
         PromotionFinished,
-        PromotionPhase,
         PromotionRequest,
     )
+    from model.resources.promotion import PromotionPhase
     from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes, phase_update
     from workflows.links import link
 

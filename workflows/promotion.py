@@ -29,7 +29,6 @@ with workflow.unsafe.imports_passed_through():
         Expired,
         Proceed,
         PromotionFinished,
-        PromotionPhase,
         PromotionRecord,
         PromotionRequest,
         PromotionView,
@@ -37,6 +36,7 @@ with workflow.unsafe.imports_passed_through():
         StepRecord,
     )
     from model.references import HealthCheckStep
+    from model.resources.promotion import PromotionPhase
     from model.steps import (
         ERRORED,
         FAILED,

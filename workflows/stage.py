@@ -28,7 +28,6 @@ with workflow.unsafe.imports_passed_through():
         HoldIntent,
         Proceed,
         PromotionFinished,
-        PromotionPhase,
         PromotionRequest,
         Refused,
     )
@@ -41,6 +40,7 @@ with workflow.unsafe.imports_passed_through():
         VerificationInfo,
         VerificationPhase,
     )
+    from model.resources.promotion import PromotionPhase
     from model.resources.promotion_task import ClusterPromotionTask, PromotionTask
     from model.resources.stage import Stage as StageManifest
     from model.rollbacks import rollback as due_rollback

@@ -14,7 +14,7 @@ from model.resources.warehouse import DiscoveredArtifacts, FreightCreationPolicy
 
 
 def judge(warehouse: str, spec: Json, found: DiscoveredArtifacts) -> tuple[Verdict, str]:
-    """Whether the best candidates satisfy the criteria, and what went wrong in telling (KARGO-RULES 3.2).
+    """Whether the best candidates satisfy the criteria, and what went wrong in telling.
 
     Only the best combination is asked, and only where Freight would be made of it. Blocks.
     """

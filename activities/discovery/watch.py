@@ -1,4 +1,4 @@
-"""The activity that watches a Warehouse's subscriptions (TEMPORAL-RULES 6).
+"""The activity that watches a Warehouse's subscriptions.
 
 Each attempt is one look. "Nothing new" is a benign error that has the server start the next attempt after the
 interval: between two looks nothing is held, and nothing is written to any history.
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import NoReturn
@@ -26,6 +25,7 @@ from activities.discovery.look import SUBSCRIBERS, CacheByTagPolicy, Found, Host
 from activities.discovery.memory import Memory
 from activities.git.mirrors import Git
 from activities.git.refs import without_user
+from activities.heartbeats import heartbeats
 from activities.mask import Mask
 from activities.outside import Outside
 from activities.registry.address import RegistrySettings
@@ -97,7 +97,7 @@ class Watcher:
         interval = max(request.interval, self.minimum_interval, SHORTEST_INTERVAL)
         if request.rest > timedelta(0) and activity.info().attempt == 1:
             _not_yet("the next look is due later", request.rest)
-        async with _heartbeats(), self._looks:
+        async with heartbeats(activity.heartbeat, HEARTBEAT), self._looks:
             report, paused = await self._look(request, interval)
         if report.token:
             return report
@@ -174,7 +174,7 @@ def open_watcher(outside: Outside) -> Watcher:
 
 
 async def _discover(spec: Json, look: Look) -> DiscoveredArtifacts:
-    """Look at one subscription after the other; the first that fails fails all (KARGO-RULES 3.2). Raises _Failed."""
+    """Look at one subscription after the other; the first that fails fails all. Raises _Failed."""
     try:
         subscriptions = WarehouseSpec.model_validate(spec).subscriptions
     except ValidationError as error:
@@ -226,19 +226,3 @@ def subscription_name(subscription: RepoSubscription) -> str:
 
 def _not_yet(message: str, delay: timedelta) -> NoReturn:
     raise ApplicationError(message, type=NOT_YET, category=ApplicationErrorCategory.BENIGN, next_retry_delay=delay)
-
-
-@asynccontextmanager
-async def _heartbeats() -> AsyncIterator[None]:
-    """Heartbeat in the background, so that a lost worker is noticed and a cancellation arrives."""
-
-    async def beat() -> None:
-        while True:
-            activity.heartbeat()
-            await asyncio.sleep(HEARTBEAT)
-
-    beating = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        beating.cancel()

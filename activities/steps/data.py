@@ -6,7 +6,7 @@ from activities.outside import Outside
 
 
 class WorkerData:
-    """The data functions of expressions (KARGO-RULES 7.4), answered for one Project.
+    """The data functions of expressions, answered for one Project.
 
     Missing Secrets and ConfigMaps are empty, as in Kargo.
     """

@@ -12,8 +12,7 @@ import json
 import logging
 import socket
 import traceback
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -25,6 +24,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.credentials import CredentialUnsupported
 from activities.git.errors import GitError
+from activities.heartbeats import heartbeats
 from activities.mask import Mask
 from activities.outside import Outside
 from activities.project_state import project_status
@@ -103,7 +103,7 @@ class Attempt:
             self.progress = Progress.model_validate(info.heartbeat_details[0])
         lost_before = self.progress.ended < info.attempt - 1
         with self.mask.collecting():
-            async with self._heartbeats(), self.slots:
+            async with heartbeats(self._heartbeat, HEARTBEAT), self.slots:
                 outcome = await self._attempt(repeated=self.request.repeated or lost_before)
         if outcome.status in (StepStatus.FAILED, StepStatus.ERRORED) and await self._lost_its_workspace():
             raise self._workspace_lost()
@@ -178,7 +178,7 @@ class Attempt:
         return Outcome(StepStatus.SUCCEEDED, output=_as_json(output))
 
     def _applies(self, environment: Any) -> bool:
-        """Whether the step is to run (KARGO-RULES 6.2): its `if`, else that no earlier step failed."""
+        """Whether the step is to run: its `if`, else that no earlier step failed."""
         if not self.request.step.condition:
             return not self.request.failed
         return evaluate_condition(self.request.step.condition, environment)
@@ -266,21 +266,6 @@ class Attempt:
             non_retryable=final,
             next_retry_delay=None if final else pause_after(self.progress.errors),
         ) from None
-
-    @asynccontextmanager
-    async def _heartbeats(self) -> AsyncIterator[None]:
-        async def beat() -> None:
-            while True:
-                self._heartbeat()
-                await asyncio.sleep(HEARTBEAT)
-
-        beating = asyncio.create_task(beat())
-        try:
-            yield
-        finally:
-            beating.cancel()
-            with suppress(asyncio.CancelledError):
-                await beating
 
     def _heartbeat(self, **changes: int) -> None:
         self.progress = self.progress.model_copy(update=changes)

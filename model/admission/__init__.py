@@ -1,4 +1,4 @@
-"""The rules by which a set of manifests is admitted, or refused whole (KARGO-RULES: admission; DESIGN: bad input)."""
+"""The rules by which a set of manifests is admitted, or refused whole."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import asyncio
 import click
 
 from starter import kinds, options
+from starter.errors import InvalidInput
 from starter.files import read_files
 from starter.output import Format, print_data
 from starter.session import Session, asynchronous
@@ -40,6 +41,8 @@ async def command(
     files = await asyncio.to_thread(read_files, filenames, recursive=recursive)
     towpath = await session.connect()
     applied = await towpath.apply(files, project=project, dry_run=dry_run)
+    if not applied.changes:
+        raise InvalidInput(f"there is no manifest in {', '.join(file.name for file in files)}")
     for warning in applied.warnings:
         click.echo(f"warning: {' '.join(warning.split())}", err=True)
     if output in (Format.JSON, Format.YAML):

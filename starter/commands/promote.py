@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from model.promotions import Admission, PromotionPhase, PromotionView
+from model.promotions import Admission, PromotionView
+from model.resources.promotion import PromotionPhase
 from starter import kinds, options
 from starter.errors import Refused, TowpathError
 from starter.output import Format, print_data

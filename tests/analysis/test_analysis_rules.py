@@ -1,4 +1,4 @@
-"""Argo Rollouts' rules for measurements, metrics and runs, row by row (KARGO-RULES 10)."""
+"""Argo Rollouts' rules for measurements, metrics and runs, row by row."""
 
 from __future__ import annotations
 

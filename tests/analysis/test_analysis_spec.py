@@ -1,4 +1,4 @@
-"""Merging of templates, arguments, and what is refused before the first measurement (KARGO-RULES 9.2, 10.6–10.8)."""
+"""Merging of templates, arguments, and what is refused before the first measurement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The `web` provider against a real HTTP server (KARGO-RULES 10.9)."""
+"""The `web` provider against a real HTTP server."""
 
 from __future__ import annotations
 

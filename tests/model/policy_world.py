@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from model.freight_status import FreightRecord, VerifiedIn
-from model.promotions import PromotionFinished, PromotionPhase
+from model.promotions import PromotionFinished
 from model.references import FreightOrigin, FreightReference, Health, HealthState, VerificationPhase, collect
+from model.resources.promotion import PromotionPhase
 from model.resources.stage import Stage
 from model.stage_state import QueueEntry, RunningPromotion, StageState
 from model.stages import StageBundle, Turn, TurnKind

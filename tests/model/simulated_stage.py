@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from model.candidates import find_freight, freight_availability
 from model.freight_status import VerifiedIn
 from model.holds import apply_intent, intent_of, tidy
-from model.promotions import PromotionFinished, PromotionPhase
+from model.promotions import PromotionFinished
 from model.references import FreightReference, Health, HealthState, VerificationInfo, VerificationPhase
+from model.resources.promotion import PromotionPhase
 from model.resources.stage import Stage
 from model.stage_rules import (
     SETTLING,

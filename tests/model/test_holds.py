@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from model.holds import apply_intent, effective_holds, intent_of, tidy
-from model.promotions import HoldIntent, PromotionPhase
+from model.promotions import HoldIntent
+from model.resources.promotion import PromotionPhase
 from model.stage_rules import to_promote
 from model.stages import StageBundle
 from tests.model.policy_world import NOW, a_stage, a_state, holding, piece, queued, reference, running

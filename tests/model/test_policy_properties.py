@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from model.availability import availability
 from model.explanation import explain
 from model.holds import effective_holds
-from model.promotions import PromotionPhase
 from model.references import HealthState, VerificationPhase
+from model.resources.promotion import PromotionPhase
 from model.stage_rules import why_wait
 from model.warehouse_rules import relevant, take_report
 from model.warehouse_state import WarehouseState

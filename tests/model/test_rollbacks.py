@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from model.promotions import PromotionFinished, PromotionPhase
+from model.promotions import PromotionFinished
 from model.references import VerificationPhase, collect
 from model.resources.project_config import AutoRollback
+from model.resources.promotion import PromotionPhase
 from model.rollbacks import rollback
 from model.stage_state import StageState
 from model.stages import StageBundle

@@ -8,8 +8,9 @@ import pytest
 
 from model.candidates import candidates
 from model.freezes import Freeze, FreezeRequest, ThawRequest, active, frozen, thawed
-from model.promotions import PromotionFinished, PromotionPhase
+from model.promotions import PromotionFinished
 from model.references import Health, HealthState, VerificationPhase
+from model.resources.promotion import PromotionPhase
 from model.stage_rules import (
     collection_for,
     next_in_queue,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from model.promotions import PromotionFinished, PromotionPhase
+from model.promotions import PromotionFinished
 from model.references import FreightOrigin, FreightReference, Health, HealthState, collect
+from model.resources.promotion import PromotionPhase
 from model.resources.stage import Stage
 from model.stage_rules import why_wait
 from model.stage_state import StageState

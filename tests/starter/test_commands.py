@@ -18,10 +18,12 @@ import yaml
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from model.promotions import Admission, PromotionPhase, PromotionView, StepRecord
+from model.promotions import Admission, PromotionView, StepRecord
+from model.resources.promotion import PromotionPhase
 from model.stages import StageSummary
 from model.steps import StepStatus
 from starter import progress
+from starter.applying import Applied
 from starter.configuration import configuration_path
 from starter.errors import NotFound, ServerSilent, WorkerSilent
 from starter.listing import StageLine
@@ -187,6 +189,28 @@ def test_a_wrong_usage_is_told_before_any_server_is_asked(arguments: list[str], 
     assert result.exit_code in (1, 2)
     assert result.stderr.startswith("error: ")
     assert said in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["config"], ["verify"]])
+def test_a_group_without_a_command_shows_its_help(arguments: list[str]) -> None:
+    result = run(AssertionError("asked a server"), *arguments)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Usage: ")
+    assert "\nCommands:\n" in result.stderr
+
+
+class Empty:
+    """A Towpath that finds no manifest in what it is given."""
+
+    async def apply(self, files: object, *, project: str, dry_run: bool) -> Applied:
+        return Applied()
+
+
+def test_applying_nothing_at_all_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "empty.yaml"
+    file.write_text("# nothing yet\n")
+    result = run(Empty(), "apply", "-f", str(file), "-p", "shop")
+    assert (result.exit_code, result.stderr) == (1, f"error: there is no manifest in {file}\n")
 
 
 def test_every_problem_of_manifests_has_its_line(tmp_path: Path) -> None:

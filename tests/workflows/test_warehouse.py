@@ -14,7 +14,7 @@ from temporalio.worker import Worker
 from model.discovery import DiscoveryReport, Retention, Verdict
 from model.freight_choice import Choice
 from model.names import task_queue, warehouse_id
-from model.promotions import PromotionPhase
+from model.resources.promotion import PromotionPhase
 from model.resources.warehouse import DiscoveredArtifacts, DiscoveredImageReference, ImageDiscoveryResult
 from model.warehouses import ApproveRequest, CreatedFreight, CreateFreightRequest, DeleteFreightRequest, Outcome
 from tests.workflows.house import House, house, project, stage, warehouse
