@@ -92,6 +92,8 @@ HISTORY = 10
 SETTLED = 50
 #: How many Freight names with a failed Promotion are remembered.
 OUTCOMES = 200
+#: Pause before a look that failed is repeated.
+AGAIN = timedelta(seconds=30)
 #: How long an answer of a Warehouse about Freight unknown here is waited for.
 ANSWER = timedelta(seconds=10)
 
@@ -287,6 +289,7 @@ class Stage:
                 if is_cancelled_exception(error):
                     raise
                 workflow.logger.error("stage %s: %s", self.state.name, error)
+                self.alarm.set(workflow.now() + AGAIN)
             if history_is_long() and not self.changed and not self.state.retired:
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 if not self.changed:

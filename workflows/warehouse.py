@@ -61,8 +61,10 @@ with workflow.unsafe.imports_passed_through():
         merged_metadata,
     )
     from workflows.attributes import SUMMARY
-    from workflows.tempo import history_is_long
+    from workflows.tempo import Alarm, history_is_long
 
+#: Pause before a look that failed is repeated.
+AGAIN = timedelta(seconds=30)
 #: How long a refresh that is waited for may take.
 LONGEST_REFRESH = timedelta(minutes=5)
 #: Pause after which the Schedule is tried again, where even retries gave up.
@@ -89,6 +91,7 @@ class Warehouse:
         self.new_reports: list[DiscoveryReport] = []
         self.inquiries: list[FanOutInquiry] = []
         self.scheduling: asyncio.Task[None] | None = None
+        self.alarm = Alarm(self._touch)
         self._read_manifest()
 
     # Messages
@@ -298,6 +301,7 @@ class Warehouse:
                 if is_cancelled_exception(error):
                     raise
                 workflow.logger.error("warehouse %s: %s", self.state.name, error)
+                self.alarm.set(workflow.now() + AGAIN)
             if history_is_long() and not self.changed and not self.state.retired and not self.waiting_tokens:
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 if not self.changed:
