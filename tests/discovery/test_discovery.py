@@ -114,7 +114,7 @@ async def test_it_ends_before_the_next_run_begins_and_an_hour_of_nothing_leaves_
 
     ended = (await discovery.describe()).close_time
     assert ended is not None
-    assert world.watch.looks > 5
+    assert world.watch.looks > 2
     assert ended - began <= timedelta(hours=10)
     events = [event.event_type async for event in discovery.fetch_history_events()]
     assert len(events) < 30

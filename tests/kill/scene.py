@@ -215,8 +215,9 @@ class Scene:
                 wrong.append(f"{stage}: {view.phase} {view.message} {outcomes}")
                 continue
             rebuilds = sum(step.rebuilds for step in view.steps)
-            if rebuilt and bool(rebuilds) is (stage == undisturbed):
-                wrong.append(f"{stage}: its workspace was rebuilt {rebuilds} times")
+            # The undisturbed one may have been on its way when its worker was killed for the others' sake.
+            if rebuilt and stage != undisturbed and not rebuilds:
+                wrong.append(f"{stage}: its workspace was never rebuilt")
             step = next(step for step in view.steps if step.uses == "git-commit")
             assert step.started_at is not None
             base = git("rev-parse", f"env/{stage}~1")

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -286,7 +286,15 @@ def test_a_refusal_is_an_error_with_its_reason(played: Played) -> None:
     assert (result.exit_code, result.stderr) == (1, "error: refused: not verified in Stage dev\n")
 
 
-def test_who_stops_waiting_hears_that_the_promotion_goes_on(played: Played) -> None:
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C means what it means in a process of its own, whatever servers that ran in this one have left behind."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
+def test_who_stops_waiting_hears_that_the_promotion_goes_on(played: Played, ctrl_c: None) -> None:
     played.course, played.interrupted = [view(PromotionPhase.RUNNING)], True
     result = run(played, "promote", "-p", "shop", "--stage", "dev", "--freight", "x", "--wait")
     assert result.exit_code == 130
