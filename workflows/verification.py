@@ -142,8 +142,8 @@ class Verification:
         """Until the run is over or aborted, and the Stage told. None: the history is too long to go on here."""
         analysis = asyncio.create_task(self._analyse())
         await workflow.wait_condition(lambda: analysis.done() or self._over or self._state.aborted)
-        # Whatever comes of what still ends, an abort stays one.
-        over = self._over
+        # Whatever comes of what still ends, an abort stays one: it was taken only while the run was not over.
+        over = self._over and not self._state.aborted
         analysis.cancel()
         outcome = (await asyncio.gather(analysis, return_exceptions=True))[0]
         if isinstance(outcome, BaseException) and not is_cancelled_exception(outcome):
