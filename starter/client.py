@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from random import SystemRandom
@@ -147,6 +148,12 @@ class Towpath:
             raise ServerSilent(str(error)) from error
         except (SettingsInvalid, KeysInvalid) as error:
             raise InvalidInput(str(error)) from error
+
+    def acting(self, actor: str) -> Towpath:
+        """The same client, for somebody else: who is named acts in what is done through it."""
+        other = copy(self)
+        other.actor = actor
+        return other
 
     @property
     def address(self) -> str:
