@@ -166,7 +166,7 @@ async def test_one_poller_serves_all_who_watch_and_ends_with_the_last(house: Roo
 
 
 def _pollers() -> list[asyncio.Task[Any]]:
-    return [task for task in asyncio.all_tasks() if "_poll" in str(task.get_coro())]
+    return [task for task in asyncio.all_tasks() if "_Watch._poll" in str(task.get_coro())]
 
 
 async def test_what_is_deleted_is_gone_and_what_was_just_written_is_there(house: Rooms) -> None:
