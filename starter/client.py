@@ -6,9 +6,9 @@ The command line and the web API are both built upon this.
 from __future__ import annotations
 
 import asyncio
+import copy
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from copy import copy
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from random import SystemRandom
@@ -150,8 +150,8 @@ class Towpath:
             raise InvalidInput(str(error)) from error
 
     def acting(self, actor: str) -> Towpath:
-        """The same client, for somebody else: who is named acts in what is done through it."""
-        other = copy(self)
+        """The same client for somebody else who acts through it, in Kargo's notation; costs nothing."""
+        other = copy.copy(self)
         other.actor = actor
         return other
 
