@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from model.base import Json, format_time
+from model.projects import ProjectView
 from model.promotions import PromotionView
 from model.steps import StepStatus
-from starter.kinds import PROMOTION, Kind
+from starter.kinds import PROJECT, PROMOTION, Kind
 
 ACTOR_ANNOTATION = "kargo.akuity.io/create-actor"
 
@@ -35,6 +36,19 @@ def held(kind: Kind, name: str, project: str, value: Resource) -> Resource:
     if "kind" in value and "metadata" in value:
         return value
     return {**resource(kind, name, project), "spec": value}
+
+
+def project_resource(view: ProjectView) -> Resource:
+    """The Project with Kargo's status: what it holds, counted."""
+    shown = held(PROJECT, view.project, "", view.manifest)
+    metadata = dict(shown["metadata"])
+    if view.created_at is not None:
+        metadata.setdefault("creationTimestamp", format_time(view.created_at))
+    status: Resource = {
+        "conditions": [{"type": "Ready", "status": "True", "reason": "Synced", "message": "Project is synced"}],
+        "stats": {"warehouses": {"count": len(view.warehouses)}, "stages": {"count": len(view.stages)}},
+    }
+    return {**shown, "metadata": metadata, "status": status}
 
 
 def promotion_summary(

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from starter.client import Towpath
+from web.board.boards import Boards
 from web.webhooks.endpoint import Webhooks, not_found
 from web.webhooks.receivers import Receivers
 from web.webhooks.refresher import Refresher
@@ -33,9 +34,12 @@ def build_app(
         receivers or Receivers(towpath, settings.credentials_directory), refresher or Refresher(towpath)
     )
 
+    boards = Boards(towpath)
+
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
+        await boards.close()
         await webhooks.close()
 
     app = Starlette(

@@ -35,7 +35,7 @@ with workflow.unsafe.imports_passed_through():
     from model.stages import StageConfiguration
     from model.warehouse_state import WarehouseState
     from model.warehouses import Outcome, RetireRequest, WarehouseConfiguration
-    from workflows.attributes import PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes
+    from workflows.attributes import PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes, changed
     from workflows.telling import tell
     from workflows.tempo import history_is_long
 
@@ -158,6 +158,7 @@ class Project:
             cluster_templates=sorted(self.state.cluster.templates),
             freezes=[*self.state.cluster.freezes, *self.state.freezes],
             warnings=missing_references(self.state),
+            created_at=self.state.created_at,
         )
 
     @workflow.query
@@ -308,6 +309,7 @@ class Project:
         if repr(glance) != self.shown:
             self.shown = repr(glance)
             workflow.upsert_memo({SUMMARY: glance})
+        workflow.upsert_search_attributes(changed(workflow.now()))
         warnings = "\n".join(f"- {sentence}" for sentence in missing_references(self.state))
         workflow.set_current_details(
             f"**Project {self.state.project}**: {len(self.state.warehouses)} Warehouses, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from datetime import timedelta
 
 from temporalio import workflow
@@ -79,7 +80,7 @@ with workflow.unsafe.imports_passed_through():
         WarehouseSnapshot,
         merged_metadata,
     )
-    from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes
+    from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes, changed
     from workflows.health_watch import HealthWatch
     from workflows.holder_watch import HolderWatch
     from workflows.stage_details import details
@@ -108,6 +109,8 @@ class Stage:
         self.stage: StageManifest | None = None
         self.changed = True
         self.shown = ""
+        #: Digest of what `describe` last showed.
+        self.described = ""
         self.alarm = Alarm(self._touch)
         self.health_watch = HealthWatch(self._health_changed)
         self.holder_watch = HolderWatch(self._holder_ended)
@@ -215,6 +218,7 @@ class Stage:
         if merged is None:
             return Outcome(ok=False, message=f"metadata of Stage {self.state.name} would be larger than 16 KiB")
         self.state.metadata = merged
+        self._touch()
         return Outcome(message=f"metadata of Stage {self.state.name} is set")
 
     @workflow.update
@@ -920,7 +924,16 @@ class Stage:
         if text != self.shown:
             self.shown = text
             workflow.upsert_memo({SUMMARY: glance})
+        described = self._described()
+        if described != self.described:
+            self.described = described
+            workflow.upsert_search_attributes(changed(workflow.now()))
         workflow.set_current_details(details(self.state, glance))
+
+    def _described(self) -> str:
+        """A digest of what is shown of the Stage; of its manifest the generation tells."""
+        status = self.describe()["status"]
+        return hashlib.sha256(json.dumps(status, sort_keys=True).encode()).hexdigest()[:16]
 
     def _set_alarm(self) -> None:
         """Wake up by itself when time alone changes something."""

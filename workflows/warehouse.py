@@ -56,11 +56,12 @@ with workflow.unsafe.imports_passed_through():
         RetireRequest,
         StageReport,
         StageSubscription,
+        WarehouseChanges,
         WarehouseConfiguration,
         WarehouseSnapshot,
         merged_metadata,
     )
-    from workflows.attributes import SUMMARY
+    from workflows.attributes import SUMMARY, changed
     from workflows.tempo import Alarm, history_is_long
 
 #: Pause before a look that failed is repeated.
@@ -87,6 +88,8 @@ class Warehouse:
         self.subscribes: list[str] = []
         self.changed = True
         self.shown = ""
+        #: What tells whether there is anything new to show.
+        self.seen: object = None
         self.waiting_tokens: set[str] = set()
         self.new_reports: list[DiscoveryReport] = []
         self.inquiries: list[FanOutInquiry] = []
@@ -166,6 +169,7 @@ class Warehouse:
         if message.stage in record.approved_for:
             return Outcome(message=f"Freight {record.alias} was approved for Stage {message.stage} already")
         record.approved_for[message.stage] = workflow.now()
+        self.state.touch(record)
         self._touch()
         return Outcome(message=f"Freight {record.alias} is approved for Stage {message.stage}")
 
@@ -205,7 +209,7 @@ class Warehouse:
         if record.currently_in:
             held = ", ".join(sorted(record.currently_in))
             return Outcome(ok=False, message=f"it is in {held}: promote other Freight there first")
-        del self.state.freight[record.name]
+        self.state.forget(record.name)
         self._touch()
         return Outcome(message=f"Freight {record.name} ({record.alias}) is deleted")
 
@@ -219,6 +223,7 @@ class Warehouse:
         if holder is not None:
             return Outcome(ok=False, message=f"alias {message.alias} is in use by Freight {holder.name}")
         record.alias = message.alias
+        self.state.touch(record)
         self._touch()
         return Outcome(message=f"Freight {record.name} has the alias {message.alias}")
 
@@ -232,6 +237,7 @@ class Warehouse:
         if merged is None:
             return Outcome(ok=False, message=f"metadata of Freight {record.name} would be larger than 16 KiB")
         record.metadata = merged
+        self.state.touch(record)
         self._touch()
         return Outcome(message=f"metadata of Freight {record.name} is set")
 
@@ -240,6 +246,7 @@ class Warehouse:
         """Look now. With `wait`, returns when the look is over."""
         token = str(workflow.uuid4())
         self.state.last_refresh = token
+        self._touch()
         if message.wait:
             self.waiting_tokens.add(token)
         if not await self._look_now(token):
@@ -281,6 +288,20 @@ class Warehouse:
             for record in newest_first(self.state.freight.values())
             if not wanted or record.name in wanted or record.alias in wanted
         ]
+
+    @workflow.query
+    def changes(self, since: int) -> WarehouseChanges:
+        """The Warehouse, and what has changed of its Freight since a revision; 0, or one long gone: all of it."""
+        state = self.state
+        whole = since <= 0 or since < state.forgotten_before or since > state.revision
+        return WarehouseChanges(
+            revision=state.revision,
+            whole=whole,
+            created_at=state.created_at,
+            warehouse=describe(state),
+            freight=[record for record in state.freight.values() if whole or record.revision > since],
+            forgotten=[] if whole else [name for name, revision in state.forgotten.items() if revision > since],
+        )
 
     @workflow.query
     def export(self) -> WarehouseState:
@@ -434,6 +455,7 @@ class Warehouse:
             reference=reference, alias=alias or new_alias(workflow.random(), taken), discovered_at=workflow.now()
         )
         self.state.freight[reference.name] = record
+        self.state.touch(record)
         return record
 
     def _collect(self) -> None:
@@ -444,7 +466,7 @@ class Warehouse:
             self.state.freight, protected, workflow.now(), retained=retention.pieces, min_age=retention.age
         )
         for name in old:
-            del self.state.freight[name]
+            self.state.forget(name)
 
     # What others hear
 
@@ -529,6 +551,12 @@ class Warehouse:
             self.subscribes = subscribed_urls(self.warehouse.spec)
 
     def _show(self) -> None:
+        state, report = self.state, self.state.report
+        looked = report and (report.observed, report.discovered_at, report.error, report.criteria)
+        seen = (state.generation, state.revision, looked, state.failing_since, state.no_freight, state.last_refresh)
+        if seen != self.seen:
+            self.seen = seen
+            workflow.upsert_search_attributes(changed(workflow.now()))
         glance = summary(self.state, self.subscribes)
         text = repr(glance)
         if text != self.shown:
