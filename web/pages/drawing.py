@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from model.base import Json
 from web.board.snapshot import Snapshot
 from web.pages.cards import (
-    FreightCard,
     StageCard,
     WarehouseCard,
     discovered_at,
@@ -49,7 +47,8 @@ class View:
     unfolded: tuple[str, ...] = ()
 
 
-class Count(NamedTuple):
+@dataclass(frozen=True)
+class Count:
     """How many Stages are how."""
 
     tone: Tone
@@ -83,7 +82,7 @@ class Drawing:
         parts: dict[str, str] = {"summary": self._summary(snapshot, cards)}
         lists: dict[str, list[str]] = {}
         timeline = self._timeline(snapshot, cards)
-        parts |= {part: html for part, html in timeline}
+        parts |= dict(timeline)
         lists["timeline"] = [part for part, _ in timeline]
         drawn = self._list(cards) if view.shape == "list" else self._graph(snapshot, cards, view, parts)
         parts |= drawn
@@ -118,7 +117,9 @@ class Drawing:
     def _summary(self, snapshot: Snapshot, cards: Mapping[str, StageCard]) -> str:
         tones = [card.tone for card in cards.values() if not card.control_flow]
         counts = [Count(tone, word, tones.count(tone)) for tone, word in _WORDS.items() if tones.count(tone)]
-        frozen = {part for card in cards.values() for part in card.frozen.split("; ") if f"Project {self.project}" in part}
+        frozen = {
+            part for card in cards.values() for part in card.frozen.split("; ") if f"Project {self.project}" in part
+        }
         return self._drawn(
             "summary",
             (tuple(counts), tuple(sorted(frozen)), len(cards), len(snapshot.freight)),
@@ -134,19 +135,18 @@ class Drawing:
 
     def _timeline(self, snapshot: Snapshot, cards: Mapping[str, StageCard]) -> list[tuple[str, str]]:
         colours = {name: card.colour for name, card in cards.items()}
-        chosen = timeline(snapshot.freight)
         return [
-            (part, self._drawn(part, card, lambda card=card: render("parts/freight.html", project=self.project, card=card)))
-            for part, card in ((f"freight-{name}", freight_card(snapshot.freight[name], colours)) for name in chosen)
+            (f"freight-{name}", self._part("freight", name, freight_card(snapshot.freight[name], colours)))
+            for name in timeline(snapshot.freight)
         ]
 
     def _list(self, cards: Mapping[str, StageCard]) -> dict[str, str]:
-        return {
-            f"row-{name}": self._drawn(
-                f"row-{name}", card, lambda card=card: render("parts/row.html", project=self.project, card=card)
-            )
-            for name, card in cards.items()
-        }
+        return {f"row-{name}": self._part("row", name, card) for name, card in cards.items()}
+
+    def _part(self, kind: str, name: str, card: object) -> str:
+        return self._drawn(
+            f"{kind}-{name}", card, lambda: render(f"parts/{kind}.html", project=self.project, card=card)
+        )
 
     def _graph(
         self, snapshot: Snapshot, cards: Mapping[str, StageCard], view: View, parts: dict[str, str]
@@ -154,9 +154,7 @@ class Drawing:
         """The nodes; the wires go to `parts`."""
         folded = fold(cards, view.group, view.unfolded) if view.group else fold(cards, "")
         layout = self.layout(snapshot, folded, view)
-        parts["wires"] = self._drawn(
-            f"wires?{view}", id(layout), lambda: render("parts/wires.html", layout=layout)
-        )
+        parts["wires"] = self._drawn(f"wires?{view}", id(layout), lambda: render("parts/wires.html", layout=layout))
         counts: dict[str, int] = {}
         for freight in snapshot.freight.values():
             origin = str((freight.get("origin") or {}).get("name", ""))
@@ -218,4 +216,3 @@ def timeline(freight: Mapping[str, Resource]) -> list[str]:
         for place, name in enumerate(order)
         if place < TIMELINE or (freight[name].get("status") or {}).get("currentlyIn")
     ]
-

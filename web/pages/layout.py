@@ -363,7 +363,9 @@ def _drawn(boxes: Sequence[_Box], layers: Sequence[Sequence[int]], ways: Sequenc
     for way in ways:
         start, end = boxes[way[0]], boxes[way[-1]]
         first, last = places[start.members[0].id], places[end.members[0].id]
-        points: list[tuple[float, float]] = [(first.x + (start.width if len(start.members) > 1 else first.width), start.centre)]
+        points: list[tuple[float, float]] = [
+            (first.x + (start.width if len(start.members) > 1 else first.width), start.centre)
+        ]
         for number in way[1:-1]:
             lane = boxes[number]
             points += [

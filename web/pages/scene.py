@@ -46,7 +46,5 @@ def patch(before: Scene | None, after: Shot) -> dict[str, Json]:
     return {
         "digest": after.digest,
         "parts": {name: html for name, html in after.scene.parts.items() if old.get(name) != html},
-        "lists": {
-            name: list(members) for name, members in after.scene.lists.items() if old_lists.get(name) != members
-        },
+        "lists": {name: list(members) for name, members in after.scene.lists.items() if old_lists.get(name) != members},
     }
