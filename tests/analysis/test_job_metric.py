@@ -206,12 +206,17 @@ async def test_abort_while_the_job_is_being_created_leaves_none(
 
 
 async def test_failed_sibling_ends_the_job(
-    time_skipping: WorkflowEnvironment, kubernetes: tuple[Cluster, Outside], server: MetricServer
+    time_skipping: WorkflowEnvironment,
+    kubernetes: tuple[Cluster, Outside],
+    server: MetricServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # A look at the Job that is under way is waited for.
+    monkeypatch.setattr("activities.metrics.job.WATCH", 2)
     world, outside = kubernetes
     server.answer("/", {"n": 0})
     bench = Bench(time_skipping, outside)
-    bad = metric(server, "bad", successCondition="result > 1", initialDelay="10s")
+    bad = metric(server, "bad", successCondition="result > 1", initialDelay="1s")
     finished, _ = await bench.finish(request_of({"name": "m", "provider": PROVIDER}, bad))
     assert finished.phase is Phase.FAILED
     assert world.jobs == []
