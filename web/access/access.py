@@ -57,6 +57,7 @@ class Access:
         provider: Provider | None = None,
         limit: LoginLimit | None = None,
     ) -> None:
+        self.towpath = towpath
         self.settings = settings
         #: Whether nobody has to log in.
         self.open = not settings.login_needed
