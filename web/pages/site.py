@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from model.roles import Verb, may
 from starter.client import Towpath
 from starter.errors import InvalidInput, NotFound, Refused, ServerSilent, TowpathError, WorkerSilent
+from starter.shapes import Resource
 from web.access.guard import Unauthenticated, grants_of, identified
 from web.access.identity import IdentityKind
 from web.board.boards import Boards
@@ -138,7 +139,7 @@ def newest_first(freight: Mapping[str, Mapping[str, object]]) -> list[str]:
     return sorted(freight, key=key, reverse=True)
 
 
-def found(kind: str, name: str, project: str, among: Mapping[str, dict[str, object]]) -> dict[str, object]:
+def found(kind: str, name: str, project: str, among: Mapping[str, Resource]) -> Resource:
     """One of a Snapshot's resources. Raises NotFound."""
     if name not in among:
         raise NotFound(f"{kind} {name} not found in Project {project}")
