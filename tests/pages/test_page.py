@@ -123,42 +123,22 @@ def test_what_changes_is_shown_in_its_place_and_a_lost_connection_heals(served: 
     expect(page.locator("#stage-prod-east")).to_have_count(0)
 
 
-@pytest.mark.parametrize(("dark", "phone"), [(False, False), (True, False), (False, True), (True, True)])
-def test_nobody_is_shut_out(served: Served, visit: OpenPage, dark: bool, phone: bool) -> None:
-    yard = served.yard
-    steps = (
-        {
-            "alias": "clone",
-            "uses": "git-clone",
-            "status": "Succeeded",
-            "startedAt": T0,
-            "finishedAt": T0,
-            "output": {"a": 1},
-        },
-        {
-            "alias": "push",
-            "uses": "git-push",
-            "status": "Failed",
-            "startedAt": T0,
-            "finishedAt": T0,
-            "message": "rejected",
-        },
-        {"alias": "pr", "uses": "git-open-pr"},
-    )
-    yard.views[RUN] = promotion_view(
-        RUN, *steps, phase="Failed", message="rejected", finishedAt=T0, actor="email:a@b.c"
-    )
-    yard.verifications["dev.1.2"] = verification("0.01", "0.2")
-    freeze = {"scope": "Stage prod-east", "actor": "admin", "reason": "fair", "since": T0}
-    yard.stages["prod-east"] = stage(
-        "prod-east", "prod", **held(FIRST, "Failed", freezes=[freeze], **last("Failed", "no"))
-    )
+LISTS = ("events", "settings", "promotions", "freight", "")
+DETAILS = (f"promotions/{RUN}", "verifications/dev.1.2", "stages/prod-east", "warehouses/cargo", f"freight/{'a' * 40}")
+
+
+@pytest.mark.parametrize(
+    ("dark", "phone", "others"),
+    [(False, False, (*DETAILS, *LISTS)), (True, False, DETAILS[:2]), (False, True, DETAILS[1:3])],
+    ids=["light", "dark", "phone"],
+)
+def test_nobody_is_shut_out(served: Served, visit: OpenPage, dark: bool, phone: bool, others: tuple[str, ...]) -> None:
+    furnish(served.yard)
     page = connected(visit(dark=dark, phone=phone))
     if phone:
         expect(page.locator("#row-staging")).to_be_visible()
     page.get_by_role("option", name="green-quail").click()
     expect(page.locator("[data-verdict]").first).to_be_visible()
-    assert violations(page) == []
     page.locator("#stage-staging .cover, #row-staging .cover").click()
     expect(page.locator("#panel h2")).to_have_text("staging")
     assert violations(page) == []
@@ -166,19 +146,23 @@ def test_nobody_is_shut_out(served: Served, visit: OpenPage, dark: bool, phone: 
     expect(page.get_by_role("dialog", name="Promote to staging")).to_be_visible()
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    others = [
-        f"promotions/{RUN}",
-        "verifications/dev.1.2",
-        "stages/prod-east",
-        "warehouses/cargo",
-        f"freight/{'a' * 40}",
-    ]
-    if dark == phone:
-        others += ["events", "settings", "promotions", "freight", ""]
-    for path in others if not phone else others[:5]:
+    for path in others:
         page.goto(f"{served.url}/projects{f'/shop/{path}' if path else ''}")
         assert violations(page) == [], path
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
+def furnish(yard: Yard) -> None:
+    """A failed Promotion, a failed verification, and a Stage that is frozen and in trouble."""
+    clone = {"alias": "clone", "uses": "git-clone", "status": "Succeeded", "startedAt": T0, "finishedAt": T0}
+    push = {"alias": "push", "uses": "git-push", "status": "Failed", "startedAt": T0, "finishedAt": T0}
+    steps = ({**clone, "output": {"commit": "c0ffee"}}, {**push, "message": "rejected"}, {"alias": "pr", "uses": "pr"})
+    ended = {"message": "rejected", "finishedAt": T0, "actor": "email:someone@example.com"}
+    yard.views[RUN] = promotion_view(RUN, *steps, phase="Failed", **ended)
+    yard.verifications["dev.1.2"] = verification("0.01", "0.2")
+    freeze = {"scope": "Stage prod-east", "actor": "admin", "reason": "fair", "since": T0}
+    troubled = held(FIRST, "Failed", freezes=[freeze], **last("Failed", "no"))
+    yard.stages["prod-east"] = stage("prod-east", "prod", **troubled)
 
 
 def test_a_failed_promotion_says_what_to_do_and_runs_again_from_there(served: Served, visit: OpenPage) -> None:
@@ -205,13 +189,8 @@ def test_each_thing_to_do_does_it(served: Served, visit: OpenPage) -> None:
         "images": [{"repoURL": "registry.example.com/shop", "references": [{"tag": "1.2.0", "digest": "sha256:1"}]}],
     }
     served.yard.warehouses["cargo"]["status"]["discoveredArtifacts"] = found
-    served.yard.stages["dev"]["status"]["freightHistory"].append(
-        {
-            "items": {
-                "Warehouse/cargo": {"name": "b" * 40, **{key: SECOND[key] for key in ("origin", "images", "commits")}}
-            }
-        }
-    )
+    served.yard.stages["dev"] = stage("dev", **held(FIRST))
+    served.yard.stages["dev"]["status"]["freightHistory"] += held(SECOND)["freightHistory"]
     page = connected(visit("/projects/shop/stages/dev"))
     toasts = page.locator(".toast")
 
