@@ -134,6 +134,8 @@ class StepRequest(Message):
     recorded: dict[str, Json] | None = None
     #: An earlier attempt may have acted without its outcome being known.
     repeated: bool = False
+    #: Nothing outside of the workspace may change: it is thrown away.
+    preview: bool = False
 
 
 class StepResult(Message):

@@ -23,6 +23,7 @@ from model.explanation import StageExplanation
 from model.freezes import FreezeRequest, ThawRequest
 from model.freight_choice import Choice
 from model.freight_status import FreightRecord
+from model.previews import PreviewDraft, PreviewRequest, PreviewResult
 from model.projects import ProjectView
 from model.promotions import (
     AbortRequest,
@@ -81,6 +82,7 @@ from starter.shapes import (
 from starter.targets import (
     CLUSTER,
     fanout_target,
+    preview_target,
     project_target,
     promotion_target,
     stage_target,
@@ -100,6 +102,8 @@ BREADTH = 16
 SHORTEST_PREFIX = 7
 #: The longest `refresh` waits for a look to be over.
 REFRESH_TIMEOUT = timedelta(minutes=10)
+#: The longest a preview may take.
+PREVIEW_TIMEOUT = timedelta(minutes=10)
 
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
 
@@ -596,6 +600,26 @@ class Towpath:
             details=f"repeats Promotion {promotion}, asked for by {self.actor or 'nobody in particular'}",
         )
         return await self._admission(promotion_target(project, name), start)
+
+    async def preview(self, project: str, stage: str, *, freight: str = "", alias: str = "") -> PreviewResult:
+        """What a Promotion would commit: its steps are run in a workspace that is thrown away, but for those that act
+        outside. Raises Refused where the Stage has no plan for it, WorkerSilent after `PREVIEW_TIMEOUT`.
+        """
+        check_name("Project", project)
+        check_name("Stage", stage)
+        record = await self.find_freight(project, freight, alias)
+        draft = await self.calls.query(stage_target(project, stage), "draft", PreviewDraft, record, open_only=True)
+        if draft.plan is None or draft.context is None:
+            raise Refused(f"Stage {stage} can't promote: {draft.refusal}")
+        name = self._run_name(stage, record.name)
+        start = Start(
+            workflow="Preview",
+            arg=PreviewRequest(context=draft.context.model_copy(update={"actor": self.actor}), plan=draft.plan),
+            search_attributes=self._attributes(project, stage, record),
+            summary=f"what {record.alias or record.name[:7]} would change in {stage}",
+        )
+        result = await self.calls.execute(preview_target(project, name), start, PreviewResult, PREVIEW_TIMEOUT)
+        return result.model_copy(update={"unavailable": draft.unavailable})
 
     async def promote_downstream(self, project: str, stage: str, *, freight: str = "", alias: str = "") -> Admission:
         """Asks for a Promotion to each Stage immediately downstream of this one; its name is the FanOut's."""

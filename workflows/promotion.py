@@ -18,9 +18,9 @@ from temporalio.exceptions import (
 from temporalio.exceptions import TimeoutError as ActivityTimeout
 
 with workflow.unsafe.imports_passed_through():
-    from model.base import Json, format_duration
+    from model.base import format_duration
     from model.names import stage_id, task_queue
-    from model.outcome import final_phase, has_failures
+    from model.outcome import final_phase, has_failures, outputs_of
     from model.promotions import (
         AbortRequest,
         Accepted,
@@ -306,7 +306,7 @@ class Promotion:
             workspace=f"{self.request.name}.{self.workspaces}",
             step=step,
             index=index,
-            outputs=self._outputs(index),
+            outputs=outputs_of(self.records[:index]),
             statuses={r.alias: r.status for r in self.records[:index] if r.status is not None},
             failed=has_failures(self.records[:index]),
             started_at=record.started_at or workflow.now(),
@@ -390,17 +390,6 @@ class Promotion:
                 raise _errored(f"after the loss of its host, step {step.alias} came out differently")
 
     # Outcomes
-
-    def _outputs(self, before: int) -> dict[str, Json]:
-        outputs: dict[str, Json] = {}
-        for record in self.records[:before]:
-            if record.output is None:
-                continue
-            outputs[record.alias] = record.output
-            task, separator, _ = record.alias.rpartition("::")
-            if separator and record.uses == "compose-output":
-                outputs[task] = {**outputs.get(task, {}), **record.output}
-        return outputs
 
     def _succeed(self, record: StepRecord, result: StepResult) -> None:
         record.status, record.message, record.output = result.status, result.message, result.output

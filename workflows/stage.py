@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from model.holds import apply_intent, intent_of, tidy
     from model.names import new_ulid, project_id, promotion_id, run_name, task_queue, verification_id, warehouse_id
     from model.plan import PlanRefused, make_plan
+    from model.previews import PreviewDraft
     from model.projects import Retired
     from model.promotions import (
         AbortRequest,
@@ -269,6 +270,28 @@ class Stage:
     def explain(self, freight: list[FreightRecord]) -> StageExplanation:
         """Why things go on by themselves or not, and of each of these pieces whether it may come, and why."""
         return explain(self.state, self.stage, freight, self._waiting(), workflow.now())
+
+    @workflow.query
+    def draft(self, freight: FreightRecord) -> PreviewDraft:
+        """What a promotion of this Freight would do, if it began now; nothing is asked for by it."""
+        if self.stage is None:
+            return PreviewDraft(refusal=f"Stage {self.state.name} is not configured yet")
+        try:
+            plan = self._plan()
+        except PlanRefused as refusal:
+            return PreviewDraft(refusal=str(refusal))
+        verdict = freight_availability(self.stage, self.state, freight, workflow.now())
+        context = PromotionContext(
+            project=self.state.project,
+            stage=self.state.name,
+            promotion=f"{self.state.name}.preview.{freight.name[:7]}",
+            freight=freight.reference,
+            freight_alias=freight.alias,
+            collection=collection_for(self.stage, self.state, freight.reference),
+            origins=self._origins(),
+            shard=self.stage.spec.shard or "",
+        )
+        return PreviewDraft(plan=plan, context=context, unavailable="" if verdict.available else verdict.reason)
 
     @workflow.query
     def export(self) -> StageState:
