@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from random import SystemRandom
@@ -18,6 +19,7 @@ from temporalio.common import TypedSearchAttributes
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
 from model import names
+from model.api_tokens import AccessView, CreateTokenRequest, RevokeTokenRequest
 from model.availability import availability
 from model.explanation import StageExplanation
 from model.freezes import FreezeRequest, ThawRequest
@@ -50,7 +52,7 @@ from model.warehouses import (
     RefreshRequest,
 )
 from starter import kinds
-from starter.applying import Applied, apply_manifests, describe_steps
+from starter.applying import Applied, apply_manifests, cluster_start, describe_steps
 from starter.archive import Backup, restore_backup, take_backup
 from starter.calls import UPDATE_TIMEOUT, Calls, Start, Target
 from starter.deleting import Deleted, Reference, check_there, delete_resources
@@ -151,6 +153,12 @@ class Towpath:
             raise ServerSilent(str(error)) from error
         except (SettingsInvalid, KeysInvalid) as error:
             raise InvalidInput(str(error)) from error
+
+    def acting(self, actor: str) -> Towpath:
+        """The same client, for somebody else: who is named acts in what is done through it."""
+        other = copy(self)
+        other.actor = actor
+        return other
 
     @property
     def address(self) -> str:
@@ -285,6 +293,43 @@ class Towpath:
             return await self.calls.query(CLUSTER, "view", dict, open_only=True)
         except NotFound:
             return {}
+
+    # Who may
+
+    async def access_view(self, project: str = "") -> AccessView:
+        """Roles and API tokens of a Project, or of the system where none is named."""
+        if project:
+            check_name("Project", project)
+            return await self.calls.query(project_target(project), "access", AccessView, open_only=True)
+        try:
+            return await self.calls.query(CLUSTER, "access", AccessView, open_only=True)
+        except NotFound:
+            # Nothing has been applied yet.
+            return AccessView()
+
+    async def create_token(self, project: str, name: str, role: str, hashed: str, lifetime: timedelta) -> Outcome:
+        """Has an API token remembered by its hash; `project` empty: one of the system. Raises Refused."""
+        check_name("API token", name)
+        request = CreateTokenRequest(name=name, role=role, hash=hashed, lifetime=lifetime, actor=self.actor)
+        if project:
+            check_name("Project", project)
+            return await self._ask(project_target(project), "create_token", request)
+        outcome = await self.calls.update_with_start(CLUSTER, cluster_start(), "create_token", Outcome, request)
+        if not outcome.ok:
+            raise Refused(outcome.message)
+        return outcome
+
+    async def revoke_token(self, project: str, name: str) -> Outcome:
+        """Has an API token forgotten. Raises NotFound where there is none."""
+        check_name("API token", name)
+        if project:
+            check_name("Project", project)
+        target = project_target(project) if project else CLUSTER
+        request = RevokeTokenRequest(name=name, actor=self.actor)
+        outcome = await self.calls.update(target, "revoke_token", Outcome, request)
+        if not outcome.ok:
+            raise NotFound(outcome.message)
+        return outcome
 
     # Warehouses and Freight
 

@@ -11,6 +11,15 @@ from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_e
 with workflow.unsafe.imports_passed_through():
     from pydantic import Field
 
+    from model.api_tokens import (
+        AccessView,
+        CreateTokenRequest,
+        RevokeTokenRequest,
+        TokenRefused,
+        roles_in,
+        with_token,
+        without_token,
+    )
     from model.base import Json, Message
     from model.freezes import Freeze, FreezeRequest, ThawRequest, active, frozen, thawed
     from model.names import project_id
@@ -94,6 +103,26 @@ class Cluster:
         return Outcome(message="everything is thawed")
 
     @workflow.update
+    async def create_token(self, message: CreateTokenRequest) -> Outcome:
+        """Remember an API token of the system, by its hash."""
+        try:
+            self.state.tokens = with_token(self.state.tokens, message, workflow.now())
+        except TokenRefused as error:
+            return Outcome(ok=False, message=str(error))
+        self._touch()
+        return Outcome(message=f"API token {message.name} is created")
+
+    @workflow.update
+    async def revoke_token(self, message: RevokeTokenRequest) -> Outcome:
+        """Forget an API token: it is valid no longer."""
+        try:
+            self.state.tokens = without_token(self.state.tokens, message.name)
+        except TokenRefused as error:
+            return Outcome(ok=False, message=str(error))
+        self._touch()
+        return Outcome(message=f"API token {message.name} is deleted")
+
+    @workflow.update
     async def check_steps(self, message: CheckStepsRequest) -> CheckStepsReport:
         """Have a worker, which knows its steps, check their uses in a set of manifests."""
         try:
@@ -146,6 +175,11 @@ class Cluster:
             projects=sorted(self.state.projects),
             freezes=self.state.freezes,
         )
+
+    @workflow.query
+    def access(self) -> AccessView:
+        """Who may do what everywhere: roles as declared, and API tokens."""
+        return AccessView(roles=roles_in(self.state.config), tokens=self.state.tokens)
 
     @workflow.query
     def export(self) -> ClusterState:
