@@ -112,15 +112,17 @@ class GitCommand:
         remote: Remote | None = None,
         environment: Mapping[str, str] | None = None,
         stdin: str | None = None,
+        config: Mapping[str, str] | None = None,
         accept: Sequence[int] = (0,),
         timeout: float | None = None,
     ) -> Output:
         """Run `git <args>`, and return its output when its exit code is one of `accept`.
 
-        `remote` is what the command talks to: its credential is at hand, and the longer timeout holds.
+        `remote` is what the command talks to: its credential is at hand, and the longer timeout holds. `config` is
+        configuration for this command alone.
         Raises the errors of activities.git.errors. When cancelled or too late, Git and all it started is killed.
         """
-        env = await self._environment(remote)
+        env = await self._environment(remote, config)
         if git_dir is not None:
             env["GIT_DIR"] = str(git_dir)
         if work_tree is not None:
@@ -203,9 +205,9 @@ class GitCommand:
         }
         return env
 
-    async def _environment(self, remote: Remote | None) -> dict[str, str]:
+    async def _environment(self, remote: Remote | None, given: Mapping[str, str] | None) -> dict[str, str]:
         env = self.base_environment()
-        config = dict(_CONFIG)
+        config = {**_CONFIG, **(given or {})}
         for transport in self.settings.git_transports:
             config[f"protocol.{transport}.allow"] = "always"
         if remote is not None:
