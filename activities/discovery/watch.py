@@ -97,7 +97,7 @@ class Watcher:
         interval = max(request.interval, self.minimum_interval, SHORTEST_INTERVAL)
         if request.rest > timedelta(0) and activity.info().attempt == 1:
             _not_yet("the next look is due later", request.rest)
-        async with heartbeats(activity.heartbeat, HEARTBEAT), self._looks:
+        async with heartbeats(activity.heartbeat, HEARTBEAT, first=HEARTBEAT), self._looks:
             report, paused = await self._look(request, interval)
         if report.token:
             return report
