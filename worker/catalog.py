@@ -53,5 +53,5 @@ def everything(outside: Outside, client: Client) -> Catalog:
             schedules.delete,
             watcher.watch,
         ],
-        closing=[watcher.registries.aclose],
+        closing=[watcher.aclose],
     )

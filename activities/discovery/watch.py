@@ -25,6 +25,7 @@ from activities.discovery.look import SUBSCRIBERS, CacheByTagPolicy, Found, Host
 from activities.discovery.memory import Memory
 from activities.git.mirrors import Git
 from activities.git.refs import without_user
+from activities.git.smart_http import SmartHttp
 from activities.heartbeats import heartbeats
 from activities.mask import Mask
 from activities.outside import Outside
@@ -84,6 +85,12 @@ class Watcher:
     cache_by_tag: CacheByTagPolicy = CacheByTagPolicy.ALLOW
     retention: Retention = field(default_factory=Retention)
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+
+    async def aclose(self) -> None:
+        """Close the connections to registries and Git hosts."""
+        await self.registries.aclose()
+        if self.git.http is not None:
+            await self.git.http.aclose()
 
     def __post_init__(self) -> None:
         self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
@@ -152,8 +159,9 @@ class Watcher:
 
 
 def open_watcher(outside: Outside) -> Watcher:
-    """The watcher of a worker with these ways to the outside. Close its `registries` at the end."""
+    """The watcher of a worker with these ways to the outside. Close it at the end, on the loop that it looked on."""
     load_subscribers()
+    outside.git.http = SmartHttp(outside.git.command)
     settings = outside.settings
     return Watcher(
         memory=Memory(settings.cache_directory / "discovery"),
