@@ -37,6 +37,8 @@ class Request:
     method: str
     path: str
     headers: Mapping[str, str]
+    #: When it came, by the monotonic clock.
+    at: float = field(default_factory=time.monotonic)
 
     @property
     def kind(self) -> str:
