@@ -56,5 +56,5 @@ def everything(outside: Outside, client: Client) -> Catalog:
             schedules.delete,
             watcher.watch,
         ],
-        closing=[watcher.registries.aclose],
+        closing=[watcher.aclose],
     )
