@@ -102,6 +102,8 @@ def promotion_log(view: PromotionView) -> list[str]:
     ]
     if view.actor:
         lines.append(f"  actor    {view.actor}")
+    if view.override_window:
+        lines += _indented("  override ", f"of a closed promotion window: {view.override_window}")
     if view.message or view.waiting:
         lines += _indented("  message  ", view.message or view.waiting)
     lines.append(f"  created  {format_time(view.created_at)}")
