@@ -189,6 +189,9 @@ class Stage:
         last = self.state.last_promotion
         if last is not None and last.phase is not PromotionPhase.SUCCEEDED:
             return Outcome(ok=False, message=f"the last Promotion, {last.name}, did not succeed: promote first")
+        if self.stage.spec.verification is None:
+            why = "it names no templates, what it holds counts as verified once it is Healthy"
+            return Outcome(ok=False, message=f"there is nothing to verify in Stage {self.state.name}: {why}")
         self.state.reverify = message.actor
         self._touch()
         return Outcome(message=f"Stage {self.state.name} will be verified again")

@@ -277,9 +277,22 @@ async def test_the_same_freight_twice_is_held_twice_and_verified_anew(time_skipp
 
 async def test_after_a_failed_promotion_nothing_can_be_verified_again(time_skipping: WorkflowEnvironment) -> None:
     async with house(time_skipping) as h:
-        await h.apply(project(h.project), warehouse(), stage("dev"))
+        gone = {"analysisTemplates": [{"name": "gone"}]}
+        await h.apply(project(h.project), warehouse(), stage("dev", verification=gone), stage("bare"))
         one, two = await h.discover("1.0.0"), await h.discover("2.0.0")
+        await h.promote("bare", one.name)
+        refused = await h.update_stage("bare", "verify", VerifyRequest())
+        assert not refused.ok
+        assert refused.message.startswith("there is nothing to verify in Stage bare: it names no templates")
         await h.promote("dev", one.name)
+
+        async def ended() -> Any:
+            current = (await h.stage("dev"))["status"]["freightHistory"][0]
+            return [info for info in current.get("verificationHistory", []) if info["phase"] == "Error"]
+
+        [info] = await h.until(ended)
+        # A template that is nowhere: the verification ends and says so, the Stage goes on.
+        assert "refers to what doesn't exist: AnalysisTemplate/gone" in info["message"]
         assert (await h.update_stage("dev", "verify", VerifyRequest())).ok
 
         def no(request: StepRequest) -> None:
