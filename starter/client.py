@@ -21,6 +21,7 @@ from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, Telemetr
 from model import names
 from model.api_tokens import AccessView, CreateTokenRequest, RevokeTokenRequest
 from model.availability import availability
+from model.base import format_time
 from model.explanation import StageExplanation
 from model.freezes import FreezeRequest, ThawRequest
 from model.freight_choice import Choice
@@ -733,21 +734,25 @@ class Towpath:
         promotion, fanout = promotion_target(project, name), fanout_target(project, name)
         if await self.calls.running(fanout) and await self._abort(fanout, reason):
             return Outcome(message=f"the promotions of {name} are being aborted")
-        under_way = await self.calls.running(promotion) and not await self._is_over(project, name)
-        if under_way and await self._abort(promotion, reason):
-            return Outcome(message=f"Promotion {name} is being aborted")
+        if await self.calls.running(promotion):
+            view = await self._seen(project, name)
+            if view is not None and view.cleaning_up_until is not None:
+                until = format_time(view.cleaning_up_until)
+                return Outcome(message=f"Promotion {name} is aborted already: it cleans up, until {until} at most")
+            over = view is not None and view.phase is not None and view.phase.terminal
+            if not over and await self._abort(promotion, reason):
+                return Outcome(message=f"Promotion {name} is being aborted")
         view = await self.promotion_view(project, name)
         phase = view.phase.value if view.phase else "refused"
         return Outcome(message=f"Promotion {name} is over already: {phase}")
 
-    async def _is_over(self, project: str, name: str) -> bool:
-        """Whether its phase is final, though its workflow may take a moment to close."""
+    async def _seen(self, project: str, name: str) -> PromotionView | None:
+        """A Promotion whose workflow may take a moment to close. None: nobody answers."""
         try:
-            view = await self.promotion_view(project, name)
+            return await self.promotion_view(project, name)
         except WorkerSilent:
             # What is to be aborted may be just what keeps the worker busy.
-            return False
-        return view.phase is not None and view.phase.terminal
+            return None
 
     async def _abort(self, target: Target, reason: str) -> bool:
         """Aborts a run. False: it was over before it heard of it."""

@@ -10,6 +10,7 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
+    from model.annotations import read_settings
     from model.base import Json
     from model.candidates import candidates, find_freight, freight_availability
     from model.explanation import StageExplanation, explain
@@ -47,6 +48,7 @@ with workflow.unsafe.imports_passed_through():
     from model.rollbacks import rollback as due_rollback
     from model.stage_rules import (
         SETTLING,
+        closed_to_all,
         collection_for,
         may_verify,
         needs_verification,
@@ -188,6 +190,9 @@ class Stage:
         last = self.state.last_promotion
         if last is not None and last.phase is not PromotionPhase.SUCCEEDED:
             return Outcome(ok=False, message=f"the last Promotion, {last.name}, did not succeed: promote first")
+        if self.stage.spec.verification is None:
+            why = "it names no templates, what it holds counts as verified once it is Healthy"
+            return Outcome(ok=False, message=f"there is nothing to verify in Stage {self.state.name}: {why}")
         self.state.reverify = message.actor
         self._touch()
         return Outcome(message=f"Stage {self.state.name} will be verified again")
@@ -346,11 +351,16 @@ class Stage:
     async def _decide_requests(self) -> None:
         """Accept or refuse each request; Freight unknown or unavailable here is asked for once before a no."""
         assert self.stage is not None
+        now = workflow.now()
         for request in list(self.state.inbox):
             # While another was being answered, this one may have been aborted, or everything have ended.
             if request not in self.state.inbox or self.state.retired:
                 continue
             if await self._known(request):
+                continue
+            strict = closed_to_all(self.state, now) if request.override_window else None
+            if strict is not None:
+                await self._refuse(request, f"{strict.reason}; without --override-window it would wait for that")
                 continue
             try:
                 plan = None if request.rerun and not self.stage.control_flow else self._plan()
@@ -495,7 +505,13 @@ class Stage:
         entry, collection = self.state.promoting.entry, self.state.promoting.collection
         self._release()
         self.state.last_promotion = message.model_copy(
-            update={"freight": entry.freight, "collection": collection, "rollback": entry.rollback}
+            update={
+                "freight": entry.freight,
+                "actor": message.actor or entry.actor,
+                "collection": collection,
+                "rollback": entry.rollback,
+                "override_window": entry.override_window,
+            }
         )
         if not entry.rollback or message.phase is not PromotionPhase.SUCCEEDED:
             self.state.rolling_back = []
@@ -685,6 +701,8 @@ class Stage:
 
     def _look_after_health(self) -> None:
         """Run the registered checks for as long as their Freight is current: quickly while settling, slowly later."""
+        assert self.stage is not None
+        own = read_settings(self.stage.metadata.annotations)
         last = self.state.last_promotion
         checks = last.health_checks if last and last.phase is PromotionPhase.SUCCEEDED else []
         if not checks or self.state.promoting is not None:
@@ -694,7 +712,8 @@ class Stage:
         status = self.state.health.status if self.state.health else None
         self.health_watch.watch(
             HealthRequest(project=self.state.project, stage=self.state.name, checks=checks, known=self.state.health),
-            quick=settling and status in (None, HealthState.PROGRESSING, HealthState.UNKNOWN),
+            settling=settling and status in (None, HealthState.PROGRESSING, HealthState.UNKNOWN),
+            longest=own.health_interval or self.state.bundle.health_interval,
             task_queue=self._shard_queue(),
         )
 
