@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from model.base import Json, Message
     from model.freezes import Freeze, FreezeRequest, ThawRequest, active, frozen, thawed
     from model.names import project_id
-    from model.project_rules import cluster_windows
+    from model.project_rules import cluster_windows, config_settings
     from model.project_state import ClusterState
     from model.projects import Action, AppliedResource, ApplyRequest, ApplyResult, ClusterSnapshot, DeleteRequest
     from model.steps import CheckStepsReport, CheckStepsRequest, DescribeStepsRequest, StepDescriptions
@@ -206,6 +206,7 @@ class Cluster:
             templates=self.state.templates,
             kinds=self.state.kinds,
             windows=cluster_windows(self.state.config),
+            settings=config_settings(self.state.config),
             freezes=active(self.state.freezes),
         )
         empty = not self.state.tasks and not self.state.templates and self.state.revision == 0
