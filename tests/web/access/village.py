@@ -33,7 +33,7 @@ from web.access.middleware import AccessMiddleware
 from web.access.provider import Provider
 from web.access.roster import Roster
 from web.access.routes import auth_routes
-from web.api import configmaps, credentials, login, roles, tokens
+from web.api.accounts import access_routers
 from workflows.settings import WebSettings
 
 #: The local admin's password in these tests, and its hash, by a cheaper way than people's.
@@ -155,10 +155,8 @@ def application() -> FastAPI:
         identity = await permit(request, Verb.PROMOTE, project, stage)
         return JSONResponse({"actor": identity.actor})
 
-    for module in (credentials, configmaps, roles, tokens):
-        for router in module.routers():
-            app.include_router(router)
-    app.include_router(login.router)
+    for router in access_routers():
+        app.include_router(router, prefix="/v1beta1")
     return app
 
 
