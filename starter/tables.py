@@ -91,6 +91,11 @@ def _verification_of(item: Resource) -> str:
     return at(verifications[0], "phase") if verifications else ""
 
 
+def _waits(item: Resource) -> str:
+    """What a Promotion waits for people to say: `approve: approval of groups qa`."""
+    return " ".join(at(item, "status", "waits").split()).replace(" waits for ", ": ", 1)
+
+
 def _stage_message(item: Resource) -> str:
     waiting = at(item, "status", "waiting")
     return waiting.replace("\n", " ")
@@ -188,6 +193,7 @@ COLUMNS: dict[Kind, tuple[Column, ...]] = {
         Column("FREIGHT", _at("spec", "freight")),
         Column("PHASE", _at("status", "phase")),
         _AGE,
+        Column("WAITS FOR", _waits),
     ),
     kinds.VERIFICATION: (
         _NAME,
