@@ -107,6 +107,14 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             await transport.aclose()
 
 
+async def addresses_of(host: str, port: int) -> list[Address]:
+    """Where the host may be connected to. Raises AddressRefused, and httpx.ConnectError where it has no address."""
+    found = _allowed(host, await _resolve(host, port))
+    if not found:
+        raise httpx.ConnectError(f"{host} has no address")
+    return found
+
+
 def _literal(host: str) -> list[Address]:
     try:
         return [ipaddress.ip_address(host)]

@@ -259,7 +259,21 @@ class Towpath:
     async def get_analysis_template(self, project: str, name: str) -> Resource:
         return self._named(kinds.ANALYSIS_TEMPLATE, name, project, await self.list_analysis_templates(project))
 
+    async def list_message_channels(self, project: str) -> list[Resource]:
+        view = await self.project_view(project)
+        return [held(kinds.MESSAGE_CHANNEL, name, project, value) for name, value in sorted(view.channels.items())]
+
+    async def get_message_channel(self, project: str, name: str) -> Resource:
+        return self._named(kinds.MESSAGE_CHANNEL, name, project, await self.list_message_channels(project))
+
     # The Cluster
+
+    async def list_cluster_message_channels(self) -> list[Resource]:
+        channels = sorted((await self._cluster_view()).get("channels", {}).items())
+        return [held(kinds.CLUSTER_MESSAGE_CHANNEL, name, "", channel) for name, channel in channels]
+
+    async def get_cluster_message_channel(self, name: str) -> Resource:
+        return self._named(kinds.CLUSTER_MESSAGE_CHANNEL, name, "", await self.list_cluster_message_channels())
 
     async def list_cluster_promotion_tasks(self) -> list[Resource]:
         tasks = sorted((await self._cluster_view()).get("tasks", {}).items())

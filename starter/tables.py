@@ -145,6 +145,7 @@ def _metrics(item: Resource) -> str:
 _NAME = Column("NAME", _at("metadata", "name"))
 _AGE = Column("AGE", _age("metadata", "creationTimestamp"))
 _TASK = (_NAME, Column("STEPS", _task_steps))
+_CHANNEL = (_NAME, Column("KIND", lambda item: _joined([k for k in _under(item, "spec") or {} if k != "secretRef"])))
 _TEMPLATE = (_NAME, Column("METRICS", _metrics))
 
 COLUMNS: dict[Kind, tuple[Column, ...]] = {
@@ -205,4 +206,6 @@ COLUMNS: dict[Kind, tuple[Column, ...]] = {
     kinds.CLUSTER_PROMOTION_TASK: _TASK,
     kinds.ANALYSIS_TEMPLATE: _TEMPLATE,
     kinds.CLUSTER_ANALYSIS_TEMPLATE: _TEMPLATE,
+    kinds.MESSAGE_CHANNEL: _CHANNEL,
+    kinds.CLUSTER_MESSAGE_CHANNEL: _CHANNEL,
 }

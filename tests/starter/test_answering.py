@@ -147,3 +147,34 @@ def test_approving_freight_stays_as_it_was(house: Rooms) -> None:
     assert "exactly one of" in house.run("approve", "-p", "p", "--stage", "s").stderr
     mixed = house.run("approve", "-p", "p", "--stage", "s", "promotion", "x")
     assert "don't go with promotion" in mixed.stderr
+
+
+def test_channels_of_messages_are_applied_shown_and_deleted(house: Rooms) -> None:
+    name = applied(house, stage("dev"))
+    slack = {"secretRef": {"name": "slack"}, "slack": {"channelID": "C1"}}
+    mail = {"smtp": {"from": "towpath@example.com", "host": "mail.example.com", "port": 587}}
+
+    def channel(kind: str, namespace: dict[str, str], spec: dict[str, Any]) -> str:
+        metadata = {"name": f"{name}-team", **namespace}
+        return yaml.safe_dump(
+            {"apiVersion": "ee.kargo.akuity.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
+        )
+
+    both = f"{channel('MessageChannel', {'namespace': name}, slack)}---\n{channel('ClusterMessageChannel', {}, mail)}"
+    done = house.run("apply", "-f", "-", stdin=both)
+    assert done.stdout == (
+        f"clustermessagechannel.ee.kargo.akuity.io/{name}-team created\n"
+        f"messagechannel.ee.kargo.akuity.io/{name}-team created\n"
+    )
+    assert house.run("apply", "-f", "-", "--dry-run", stdin=both).stdout.count("unchanged") == 2
+    assert "slack" in house.run("get", "messagechannels", "-p", name).stdout
+    assert f"{name}-team" in house.run("get", "clustermessagechannels").stdout
+    shown = json.loads(house.run("get", "messagechannel", f"{name}-team", "-p", name, "-o", "json").stdout)
+    assert (shown["apiVersion"], shown["spec"]) == ("ee.kargo.akuity.io/v1alpha1", slack)
+    wrong = house.run("apply", "-f", "-", stdin=channel("MessageChannel", {"namespace": name}, {**slack, **mail}))
+    assert "a channel needs exactly one of slack, smtp, http; this one has slack and smtp" in wrong.stderr
+    assert house.run("delete", "messagechannel", f"{name}-team", "-p", name).exit_code == 0
+    assert house.run("delete", "clustermessagechannel", f"{name}-team").exit_code == 0
+    gone = house.run("get", "messagechannel", f"{name}-team", "-p", name)
+    assert gone.exit_code == 1
+    assert "not found" in gone.stderr
