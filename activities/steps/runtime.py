@@ -81,6 +81,7 @@ class Outcome:
     final: bool = False
     #: What is asked of people.
     question: Question | None = None
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -111,6 +112,12 @@ class Attempt:
         if outcome.status in (StepStatus.FAILED, StepStatus.ERRORED) and await self._lost_its_workspace():
             raise self._workspace_lost()
         return self._conclude(outcome)
+
+    async def once(self) -> Outcome:
+        """How a first attempt ends, as it is: for a preview, which masks what it shows."""
+        outcome = await self._attempt(repeated=False)
+        outcome.warnings = self.warnings
+        return outcome
 
     async def _attempt(self, *, repeated: bool) -> Outcome:
         try:
@@ -179,6 +186,7 @@ class Attempt:
             outside=self.outside,
             recorded=request.recorded,
             repeated=repeated,
+            preview=request.preview,
             warnings=self.warnings,
         )
         output = await step.run(settings, context)
@@ -235,13 +243,12 @@ class Attempt:
         warnings = [self.mask.text(warning) for warning in self.warnings]
         queue = self.outside.host_queue
         if outcome.question is not None:
-            asked = self.mask.json(outcome.question.model_dump(mode="json", by_alias=True))
             return StepResult(
                 status=outcome.status,
                 warnings=warnings,
                 queue=queue,
                 error_count=self.progress.errors,
-                question=Question.model_validate(asked),
+                question=self._masked(outcome.question),
             )
         if outcome.status in (StepStatus.SUCCEEDED, StepStatus.SKIPPED):
             checks = self.context.health_checks if self.context else []
@@ -282,6 +289,15 @@ class Attempt:
             non_retryable=final,
             next_retry_delay=None if final else pause_after(self.progress.errors),
         ) from None
+
+    def _masked(self, question: Question) -> Question:
+        """The question without secrets in what its config says."""
+        said = {
+            "display": self.mask.text(question.display),
+            "input_schema": self.mask.json(question.input_schema),
+            "responders": [rule.model_copy(update=self.mask.json(rule.model_dump())) for rule in question.responders],
+        }
+        return question.model_copy(update=said)
 
     def _heartbeat(self, **changes: int) -> None:
         self.progress = self.progress.model_copy(update=changes)

@@ -11,6 +11,7 @@ from temporalio.exceptions import ApplicationError
 from activities.mask import MASKED
 from activities.steps.check import problems_of
 from activities.steps.registry import STEPS
+from model.previews import runs_in_preview
 from model.questions import QuestionKind, Responder
 from model.steps import FAILED
 from tests.steps.test_as_activities import outside_of, run_activity
@@ -75,3 +76,8 @@ def test_configs_are_checked_when_they_are_applied(name: str, config: dict[str, 
     problems = "; ".join(problems_of(STEPS[name], config, templates=True))
     assert problem in problems
     assert bool(problems) == bool(problem)
+
+
+@pytest.mark.parametrize("name", ["wait-for-approval", "get-user-input"])
+def test_a_preview_asks_nobody(name: str) -> None:
+    assert not runs_in_preview(STEPS[name].kind)
