@@ -105,6 +105,7 @@ class ProjectView(Message):
     config: dict[str, Json] | None = None
     tasks: dict[str, Json] = Field(default_factory=dict)
     templates: dict[str, Json] = Field(default_factory=dict)
+    channels: dict[str, Json] = Field(default_factory=dict)
     stages: dict[str, StageEntry] = Field(default_factory=dict)
     warehouses: dict[str, WarehouseEntry] = Field(default_factory=dict)
     cluster_tasks: list[str] = Field(default_factory=list)

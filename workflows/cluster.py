@@ -36,6 +36,7 @@ class ClusterView(Message):
 
     tasks: dict[str, Json]
     templates: dict[str, Json]
+    channels: dict[str, Json] = Field(default_factory=dict)
     config: dict[str, Json] | None = None
     projects: list[str]
     freezes: list[Freeze] = Field(default_factory=list)
@@ -62,7 +63,7 @@ class Cluster:
             if kind == "ClusterConfig":
                 known, self.state.config = self.state.config, manifest
             else:
-                held = self.state.tasks if kind == "ClusterPromotionTask" else self.state.templates
+                held = self._held()[kind]
                 known, held[name] = held.get(name), manifest
             action = Action.CREATED if known is None else Action.CONFIGURED
             action = Action.UNCHANGED if known == manifest else action
@@ -75,7 +76,7 @@ class Cluster:
     @workflow.update
     async def delete(self, message: DeleteRequest) -> Outcome:
         """Delete a manifest of the cluster's kinds."""
-        held = {"ClusterPromotionTask": self.state.tasks, "ClusterAnalysisTemplate": self.state.templates}
+        held = self._held()
         if message.kind == "ClusterConfig" and self.state.config is not None:
             self.state.config = None
         elif held.get(message.kind, {}).pop(message.name, None) is None:
@@ -171,6 +172,7 @@ class Cluster:
         return ClusterView(
             tasks=self.state.tasks,
             templates=self.state.templates,
+            channels=self.state.channels,
             config=self.state.config,
             projects=sorted(self.state.projects),
             freezes=self.state.freezes,
@@ -228,6 +230,14 @@ class Cluster:
             # What has changed while it was being told is still to be told.
             if project in self.state.projects:
                 self.state.projects[project] = snapshot.revision
+
+    def _held(self) -> dict[str, dict[str, Json]]:
+        """The manifests that the Cluster holds, by kind and name."""
+        return {
+            "ClusterPromotionTask": self.state.tasks,
+            "ClusterAnalysisTemplate": self.state.templates,
+            "ClusterMessageChannel": self.state.channels,
+        }
 
     def _touch(self) -> None:
         self.changed = True

@@ -49,6 +49,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.tempo import history_is_long
 
 
+#: Kinds that the Project holds itself, many of each.
+HELD = ("PromotionTask", "AnalysisTemplate", "MessageChannel")
 #: Stages or Warehouses that are told of at the same time: each is a message of several kilobytes.
 AT_ONCE = 25
 
@@ -78,7 +80,7 @@ class Project:
             self.state.kinds.update(message.kinds)
             actions: list[AppliedResource] = []
             # What Stages refer to comes before them, Warehouses before the Stages that ask for their Freight.
-            for kind in ("Project", "ProjectConfig", "PromotionTask", "AnalysisTemplate", "Warehouse", "Stage"):
+            for kind in ("Project", "ProjectConfig", *HELD, "Warehouse", "Stage"):
                 chosen = [manifest for manifest in message.manifests if manifest["kind"] == kind]
                 for start in range(0, len(chosen), AT_ONCE):
                     actions += await asyncio.gather(
@@ -92,7 +94,7 @@ class Project:
     async def delete(self, message: DeleteRequest) -> Outcome:
         """Delete a manifest that the Project holds itself."""
         async with self.applying:
-            held = {"PromotionTask": self.state.tasks, "AnalysisTemplate": self.state.templates}.get(message.kind)
+            held = self._held(message.kind) if message.kind in HELD else None
             if message.kind == "ProjectConfig" and self.state.config is not None:
                 self.state.config = None
             elif held is None or held.pop(message.name, None) is None:
@@ -181,6 +183,7 @@ class Project:
             config=self.state.config,
             tasks=self.state.tasks,
             templates=self.state.templates,
+            channels=self.state.channels,
             stages=self.state.stages,
             warehouses=self.state.warehouses,
             cluster_tasks=sorted(self.state.cluster.tasks),
@@ -241,8 +244,8 @@ class Project:
             else:
                 self.state.config = manifest
             return _action(known, manifest)
-        if kind in ("PromotionTask", "AnalysisTemplate"):
-            held = self.state.tasks if kind == "PromotionTask" else self.state.templates
+        if kind in HELD:
+            held = self._held(kind)
             action = _action(held.get(name), manifest)
             held[name] = manifest
             return action
@@ -258,6 +261,14 @@ class Project:
         else:
             await self._configure_warehouse(name, manifest, self.state.revision, created=entry is None)
         return Action.CREATED if entry is None else Action.CONFIGURED
+
+    def _held(self, kind: str) -> dict[str, Json]:
+        """The manifests of a kind that the Project holds itself, by name."""
+        return {
+            "PromotionTask": self.state.tasks,
+            "AnalysisTemplate": self.state.templates,
+            "MessageChannel": self.state.channels,
+        }[kind]
 
     async def _configure_stage(self, name: str, manifest: dict[str, Json], generation: int, *, created: bool) -> None:
         entry = stage_entry(manifest, generation)
