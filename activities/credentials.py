@@ -42,6 +42,8 @@ class Credential:
     username: str = ""
     password: str = field(default="", repr=False)
     ssh_private_key: str = field(default="", repr=False)
+    #: Host keys to believe, as lines of OpenSSH's known_hosts; empty: as the operator says.
+    ssh_known_hosts: str = ""
 
 
 class Credentials(Protocol):
@@ -177,4 +179,10 @@ def _credential(secret: HeldSecret) -> Credential:
         remember(base64.b64encode(f"{username}:{password}".encode()).decode())
     if key := data.get("sshPrivateKey", ""):
         remember(key)
-    return Credential(secret=secret.name, username=username, password=password, ssh_private_key=key)
+    return Credential(
+        secret=secret.name,
+        username=username,
+        password=password,
+        ssh_private_key=key,
+        ssh_known_hosts=data.get("sshKnownHosts", ""),
+    )

@@ -7,7 +7,7 @@ import contextlib
 import os
 import re
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from activities.git.errors import (
     DiskFull,
     GitError,
     GitTimeout,
+    HostKeyRefused,
     MirrorBroken,
     PushOutdated,
     PushRefused,
@@ -26,6 +27,7 @@ from activities.git.errors import (
     TransportRefused,
 )
 from activities.git.refs import Remote, without_user
+from activities.git.ssh import Ssh, is_ssh
 from activities.mask import Mask
 from activities.settings import ActivitySettings
 
@@ -101,6 +103,7 @@ class GitCommand:
 
     def __init__(self, settings: ActivitySettings) -> None:
         self.settings = settings
+        self._ssh = Ssh(settings)
         self._addresses: dict[tuple[str, float], str] = {}
 
     async def run(
@@ -120,12 +123,29 @@ class GitCommand:
         `remote` is what the command talks to: its credential is at hand, and the longer timeout holds.
         Raises the errors of activities.git.errors. When cancelled or too late, Git and all it started is killed.
         """
-        env = await self._environment(remote)
+        async with self._environment(remote) as env:
+            return await self._run(
+                args, env, cwd, git_dir, work_tree, remote, environment or {}, stdin, accept, timeout
+            )
+
+    async def _run(
+        self,
+        args: Sequence[str],
+        env: dict[str, str],
+        cwd: Path | None,
+        git_dir: Path | None,
+        work_tree: Path | None,
+        remote: Remote | None,
+        environment: Mapping[str, str],
+        stdin: str | None,
+        accept: Sequence[int],
+        timeout: float | None,
+    ) -> Output:
         if git_dir is not None:
             env["GIT_DIR"] = str(git_dir)
         if work_tree is not None:
             env["GIT_WORK_TREE"] = str(work_tree)
-        env.update(environment or {})
+        env.update(environment)
         limit = timeout or (self.settings.git_transfer_timeout if remote else self.settings.git_timeout)
         try:
             process = await asyncio.create_subprocess_exec(
@@ -197,13 +217,16 @@ class GitCommand:
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_ASKPASS": "/bin/false",
             "SSH_ASKPASS_REQUIRE": "never",
-            "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
+            "GIT_SSH_COMMAND": "false",
+            "GIT_SSH_VARIANT": "ssh",
             "GIT_EDITOR": ":",
             "GIT_PAGER": "cat",
         }
         return env
 
-    async def _environment(self, remote: Remote | None) -> dict[str, str]:
+    @contextlib.asynccontextmanager
+    async def _environment(self, remote: Remote | None) -> AsyncIterator[dict[str, str]]:
+        """The environment of a command, valid within: what opens the remote lies on the disk no longer."""
         env = self.base_environment()
         config = dict(_CONFIG)
         for transport in self.settings.git_transports:
@@ -211,24 +234,35 @@ class GitCommand:
         if remote is not None:
             if remote.insecure_skip_tls_verify:
                 config["http.sslVerify"] = "false"
-            credential = remote.credential
-            if credential is not None and credential.ssh_private_key:
-                raise AuthenticationRefused(
-                    f"Secret {credential.secret}: sshPrivateKey is not supported yet; "
-                    "use https with username and password"
-                )
             address = await self.address(remote.url)
-            if credential is not None and self._may_see_credentials(address):
-                parts = urlsplit(address)
-                env["GIT_ASKPASS"] = str(await asyncio.to_thread(self._askpass))
-                env["TOWPATH_GIT_HOST"] = parts.netloc.rpartition("@")[2]
-                env["TOWPATH_GIT_USERNAME"] = credential.username or "git"
-                env["TOWPATH_GIT_PASSWORD"] = credential.password
+            if not is_ssh(address):
+                await self._answer_for(remote, address, env)
         env["GIT_CONFIG_COUNT"] = str(len(config))
         for index, (key, value) in enumerate(config.items()):
             env[f"GIT_CONFIG_KEY_{index}"] = key
             env[f"GIT_CONFIG_VALUE_{index}"] = value
-        return env
+        if remote is not None and is_ssh(address):
+            async with self._ssh.command(remote.shown, remote.credential) as command:
+                env["GIT_SSH_COMMAND"] = command
+                yield env
+        else:
+            yield env
+
+    async def _answer_for(self, remote: Remote, address: str, env: dict[str, str]) -> None:
+        """Have Git's question for user and password answered, where they may be sent. Raises AuthenticationRefused."""
+        credential = remote.credential
+        if credential is None:
+            return
+        if credential.ssh_private_key and not credential.password:
+            raise AuthenticationRefused(
+                f"{remote.shown}: Secret {credential.secret} holds an sshPrivateKey, which opens ssh:// addresses "
+                "alone: use such an address, or username and password"
+            )
+        if self._may_see_credentials(address):
+            env["GIT_ASKPASS"] = str(await asyncio.to_thread(self._askpass))
+            env["TOWPATH_GIT_HOST"] = urlsplit(address).netloc.rpartition("@")[2]
+            env["TOWPATH_GIT_USERNAME"] = credential.username or "git"
+            env["TOWPATH_GIT_PASSWORD"] = credential.password
 
     async def address(self, url: str) -> str:
         """Where this address really leads, after the operator's `url.<base>.insteadOf`."""
@@ -273,6 +307,7 @@ class GitCommand:
         if remote is not None and remote.credential is not None:
             mask = Mask()
             mask.add(remote.credential.password)
+            mask.add(remote.credential.ssh_private_key)
             text = mask.text(text)
         return text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]}\n…\n{text[-_SHOWN // 2 :]}"
 
@@ -284,6 +319,7 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
     await process.wait()
 
 
+_HOST_KEY = re.compile(r"Host key verification failed|No \S+ host key is known|REMOTE HOST IDENTIFICATION HAS CHANGED")
 _AUTHENTICATION = re.compile(
     r"Authentication failed|could not read (Username|Password)|terminal prompts disabled|Permission denied|"
     r"returned error: (401|403)|Access denied|Invalid username or (password|token)",
@@ -332,6 +368,8 @@ def error_of(args: Sequence[str], words: str, out: str, remote: Remote | None, s
             return PushRefused(f"{shown} refused the push: {_remote_reason(out, words)}")
         if _OUTDATED.search(both):
             return PushOutdated(f"{shown} has commits that are not in the pushed branch{said}")
+    if _HOST_KEY.search(words):
+        return HostKeyRefused(f"{shown}: {_host_key_hint(words)}{said}")
     if _AUTHENTICATION.search(words):
         return AuthenticationRefused(f"{shown}: {_access_hint(remote, settings)}{said}")
     if _NOT_FOUND.search(words):
@@ -343,6 +381,18 @@ def error_of(args: Sequence[str], words: str, out: str, remote: Remote | None, s
     if _BROKEN.search(words):
         return MirrorBroken(f"git {args[0]} failed on the local copy of {shown}{said}")
     return GitError(f"git {args[0]} with {shown} failed{said or ': it gave no reason'}")
+
+
+def _host_key_hint(words: str) -> str:
+    if "HAS CHANGED" in words:
+        return (
+            "its host key is another one than it was: somebody may be listening in. If it was changed on purpose, take "
+            "the old one out of ssh/known_hosts in the worker's data directory, or of the file it was told"
+        )
+    return (
+        "its host key is not known: add it (ssh-keyscan) to TOWPATH_GIT_SSH_KNOWN_HOSTS_FILE, or to the Secret as "
+        "sshKnownHosts"
+    )
 
 
 def _access_hint(remote: Remote, settings: ActivitySettings) -> str:
