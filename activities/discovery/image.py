@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, Field
 
-from activities.credentials import CredentialKind, CredentialUnsupported
+from activities.credentials import CredentialKind, CredentialUnusable
 from activities.discovery.look import CacheByTagPolicy, Look, LookFailed, subscriber
 from activities.registry.client import Login, Repository
 from activities.registry.description import ImageDescription, Platform
@@ -91,7 +91,7 @@ async def find_images(subscription: RepoSubscription, look: Look) -> ImageDiscov
 def _login(image: ImageSubscription, look: Look) -> Login | None:
     try:
         credential = look.credentials.find(look.project, CredentialKind.IMAGE, image.repo_url)
-    except CredentialUnsupported as error:
+    except CredentialUnusable as error:
         raise LookFailed(str(error)) from error
     return Login(credential.username, credential.password) if credential else None
 

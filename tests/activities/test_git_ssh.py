@@ -169,9 +169,7 @@ def test_an_address_that_could_be_an_option_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize("short", [False, True], ids=["ssh://", "git@host:path"])
-async def test_clone_commit_push_and_tag_over_ssh(
-    tmp_path: Path, server: GitServer, host: SshHost, short: bool
-) -> None:
+async def test_clone_commit_and_push_over_ssh(tmp_path: Path, server: GitServer, host: SshHost, short: bool) -> None:
     url, config = host.url("app"), {}
     if short:
         # The short form knows no ports: this is how an operator has it go to another one.
