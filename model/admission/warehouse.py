@@ -98,8 +98,8 @@ def _git(git: GitSubscription, path: Path) -> Findings:
                 yield warning((*path, field), "without effect: NewestFromBranch does not look at tags")
     else:
         strategy = git.commit_selection_strategy
-        for field, given in (("branch", git.branch), ("since", git.since)):
-            if given:
+        for field, there in (("branch", bool(git.branch)), ("since", git.since is not None)):
+            if there:
                 yield warning((*path, field), f"without effect: {strategy} looks at tags, whatever branch or age")
         if git.semver_constraint and strategy is not CommitSelectionStrategy.SEMVER:
             yield warning((*path, "semverConstraint"), f"without effect: {strategy} does not read tags as versions")
