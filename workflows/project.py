@@ -14,7 +14,7 @@ from temporalio.exceptions import (
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
-    from model.base import Json
+    from model.base import Json, format_time
     from model.freezes import FreezeRequest, ThawRequest, active, frozen, thawed
     from model.names import CLUSTER, stage_id, warehouse_id
     from model.project_rules import bundle_for, digest, missing_references, stage_entry
@@ -304,6 +304,7 @@ class Project:
             "stages": len(self.state.stages),
             "warehouses": len(self.state.warehouses),
             "receivers": len(receivers),
+            "createdAt": format_time(self.state.created_at) if self.state.created_at else None,
         }
         if repr(glance) != self.shown:
             self.shown = repr(glance)
