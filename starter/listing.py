@@ -20,6 +20,8 @@ class ProjectSummary(Message):
     receivers: int = 0
     #: None: an older release wrote the memo.
     created_at: Time | None = None
+    #: Digest of its roles and API tokens; empty: it has neither.
+    access: str = ""
 
 
 class ProjectLine(Message):

@@ -105,6 +105,8 @@ class GitCommand:
         self.settings = settings
         self._ssh = Ssh(settings)
         self._addresses: dict[tuple[str, float], str] = {}
+        #: When the operator's config file was changed, and whether it only rewrites addresses.
+        self._only_rewrites: tuple[float, bool] | None = None
 
     async def run(
         self,
@@ -115,15 +117,17 @@ class GitCommand:
         remote: Remote | None = None,
         environment: Mapping[str, str] | None = None,
         stdin: str | None = None,
+        config: Mapping[str, str] | None = None,
         accept: Sequence[int] = (0,),
         timeout: float | None = None,
     ) -> Output:
         """Run `git <args>`, and return its output when its exit code is one of `accept`.
 
-        `remote` is what the command talks to: its credential is at hand, and the longer timeout holds.
+        `remote` is what the command talks to: its credential is at hand, and the longer timeout holds. `config` is
+        configuration for this command alone.
         Raises the errors of activities.git.errors. When cancelled or too late, Git and all it started is killed.
         """
-        async with self._environment(remote) as env:
+        async with self._environment(remote, config) as env:
             return await self._run(
                 args, env, cwd, git_dir, work_tree, remote, environment or {}, stdin, accept, timeout
             )
@@ -225,18 +229,22 @@ class GitCommand:
         return env
 
     @contextlib.asynccontextmanager
-    async def _environment(self, remote: Remote | None) -> AsyncIterator[dict[str, str]]:
+    async def _environment(
+        self, remote: Remote | None, given: Mapping[str, str] | None = None
+    ) -> AsyncIterator[dict[str, str]]:
         """The environment of a command, valid within: what opens the remote lies on the disk no longer."""
         env = self.base_environment()
-        config = dict(_CONFIG)
+        config = {**_CONFIG, **(given or {})}
         for transport in self.settings.git_transports:
             config[f"protocol.{transport}.allow"] = "always"
         if remote is not None:
             if remote.insecure_skip_tls_verify:
                 config["http.sslVerify"] = "false"
             address = await self.address(remote.url)
-            if not is_ssh(address):
-                await self._answer_for(remote, address, env)
+            if login := self.login(remote, address):
+                env["GIT_ASKPASS"] = str(await asyncio.to_thread(self._askpass))
+                env["TOWPATH_GIT_HOST"] = urlsplit(address).netloc.rpartition("@")[2]
+                env["TOWPATH_GIT_USERNAME"], env["TOWPATH_GIT_PASSWORD"] = login
         env["GIT_CONFIG_COUNT"] = str(len(config))
         for index, (key, value) in enumerate(config.items()):
             env[f"GIT_CONFIG_KEY_{index}"] = key
@@ -248,43 +256,52 @@ class GitCommand:
         else:
             yield env
 
-    async def _answer_for(self, remote: Remote, address: str, env: dict[str, str]) -> None:
-        """Have Git's question for user and password answered, where they may be sent. Raises AuthenticationRefused."""
-        credential = remote.credential
-        if credential is None:
-            return
-        if credential.ssh_private_key and not credential.password:
-            raise AuthenticationRefused(
-                f"{remote.shown}: Secret {credential.secret} holds an sshPrivateKey, which opens ssh:// addresses "
-                "alone: use such an address, or username and password"
-            )
-        if self._may_see_credentials(address):
-            env["GIT_ASKPASS"] = str(await asyncio.to_thread(self._askpass))
-            env["TOWPATH_GIT_HOST"] = urlsplit(address).netloc.rpartition("@")[2]
-            env["TOWPATH_GIT_USERNAME"] = credential.username or "git"
-            env["TOWPATH_GIT_PASSWORD"] = credential.password
-
     async def address(self, url: str) -> str:
         """Where this address really leads, after the operator's `url.<base>.insteadOf`."""
-        file = self.settings.git_config_file
-        if file is None:
+        if self.settings.git_config_file is None:
             return url
-        try:
-            changed = (await asyncio.to_thread(file.stat)).st_mtime
-        except OSError as error:
-            raise GitError(
-                f"the Git config file {file} (TOWPATH_GIT_CONFIG_FILE) can't be read: {error.strerror}"
-            ) from None
+        changed = self._changed(self.settings.git_config_file)
         known = self._addresses.get((url, changed))
         if known is None:
             known = (await self.run("ls-remote", "--get-url", "--", url, cwd=Path("/"))).out.strip()
             self._addresses[url, changed] = known
         return known
 
-    def _may_see_credentials(self, address: str) -> bool:
-        return address.startswith("https://") or (
-            address.startswith("http://") and self.settings.allow_credentials_over_http
-        )
+    async def only_rewrites(self) -> bool:
+        """Whether the operator's config says nothing but where addresses really lead."""
+        file = self.settings.git_config_file
+        if file is None:
+            return True
+        changed = self._changed(file)
+        if self._only_rewrites is None or self._only_rewrites[0] != changed:
+            names = await self.run("config", "--file", str(file), "--name-only", "--list", cwd=Path("/"))
+            self._only_rewrites = changed, all(name.startswith("url.") for name in names.lines())
+        return self._only_rewrites[1]
+
+    @staticmethod
+    def _changed(file: Path) -> float:
+        try:
+            return file.stat().st_mtime
+        except OSError as error:
+            raise GitError(
+                f"the Git config file {file} (TOWPATH_GIT_CONFIG_FILE) can't be read: {error.strerror}"
+            ) from None
+
+    def login(self, remote: Remote, address: str) -> tuple[str, str] | None:
+        """Username and password for a remote whose requests really go to `address`, where it may see them.
+
+        Raises AuthenticationRefused where there is only a key for SSH.
+        """
+        open_to_all = address.startswith("http://") and not self.settings.allow_credentials_over_http
+        if remote.credential is None or not address.startswith(("https://", "http://")) or open_to_all:
+            return None
+        credential = remote.credential
+        if credential.ssh_private_key and not credential.password:
+            raise AuthenticationRefused(
+                f"{remote.shown}: Secret {credential.secret} holds an sshPrivateKey, which opens ssh:// addresses "
+                "alone: use such an address, or username and password"
+            )
+        return credential.username or "git", credential.password
 
     def _askpass(self) -> Path:
         path = self.settings.data_directory / "askpass"
