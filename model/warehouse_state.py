@@ -40,6 +40,8 @@ class WarehouseState(Message):
     sequences: dict[str, int] = Field(default_factory=dict)
     #: Freight that Stages want kept: queued, or in their history.
     kept: dict[str, list[str]] = Field(default_factory=dict)
+    #: Freight that Promotions to Stages wait or run with.
+    promoting: dict[str, list[str]] = Field(default_factory=dict)
     #: Freight that Stages asked about, until it is answered; then remembered as long as it is queued there.
     questions: dict[str, list[str]] = Field(default_factory=dict)
     #: Digest of what each Stage was last told.

@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
         with_token,
         without_token,
     )
-    from model.base import Json
+    from model.base import Json, format_time
     from model.freezes import FreezeRequest, ThawRequest, active, frozen, thawed
     from model.names import CLUSTER, stage_id, warehouse_id
     from model.project_rules import bundle_for, digest, missing_references, stage_entry
@@ -349,6 +349,7 @@ class Project:
             "stages": len(self.state.stages),
             "warehouses": len(self.state.warehouses),
             "receivers": len(receivers),
+            "createdAt": format_time(self.state.created_at) if self.state.created_at else None,
         }
         access = self.access()
         if access.roles or access.tokens:

@@ -889,9 +889,10 @@ class Stage:
     async def _report(self) -> None:
         """Tell each Warehouse the whole of what there is to say about its Freight, if that has changed."""
         kept = {piece.name for collection in self.state.history for piece in collection.references()}
-        kept |= {entry.freight.name for entry in self.state.queue}
+        wanted = {entry.freight.name for entry in self.state.queue}
         if self.state.promoting is not None:
-            kept |= {piece.name for piece in self.state.promoting.collection.references()}
+            wanted |= {piece.name for piece in self.state.promoting.collection.references()}
+        kept |= wanted
         current = self.state.current()
         for name in self._warehouses():
             here = [piece for piece in current.references() if piece.origin.name == name] if current else []
@@ -913,6 +914,7 @@ class Stage:
                 current={piece.name: self.state.entered.get(piece.name, workflow.now()) for piece in here},
                 verified=dict(sorted(marks.items())),
                 kept=sorted(kept),
+                promoting=sorted(wanted),
             )
             digest = hashlib.sha256(report.model_dump_json().encode()).hexdigest()[:16]
             if self.state.reported.get(name) == digest or (name not in self.state.reported and not kept and not marks):

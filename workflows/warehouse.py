@@ -40,6 +40,7 @@ with workflow.unsafe.imports_passed_through():
         newest_first,
         relevant,
         take_report,
+        why_not_deleted,
     )
     from model.warehouse_state import WarehouseState
     from model.warehouse_view import describe, summary
@@ -198,13 +199,12 @@ class Warehouse:
 
     @workflow.update
     async def delete_freight(self, message: DeleteFreightRequest) -> Outcome:
-        """Forget Freight. Refused while a Stage holds it."""
+        """Forget Freight. Refused while a Stage holds it, or a Promotion waits or runs with it."""
         record = self.state.freight.get(message.freight)
         if record is None:
             return Outcome(ok=False, message=f"Freight {message.freight} does not exist in Warehouse {self.state.name}")
-        if record.currently_in:
-            held = ", ".join(sorted(record.currently_in))
-            return Outcome(ok=False, message=f"it is in {held}: promote other Freight there first")
+        if reason := why_not_deleted(self.state, record.name):
+            return Outcome(ok=False, message=reason)
         del self.state.freight[record.name]
         self._touch()
         return Outcome(message=f"Freight {record.name} ({record.alias}) is deleted")
