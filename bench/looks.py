@@ -6,10 +6,7 @@ The naive way reads everything each time: `git clone`, every page of tags, manif
 from __future__ import annotations
 
 import asyncio
-import http.client
-import json
 import os
-import resource
 import shutil
 import subprocess
 import tempfile
@@ -29,6 +26,7 @@ from activities.settings import ActivitySettings
 from bench.figures import Figure
 from bench.house import BenchFailed
 from bench.manifests import Manifest
+from bench.naive import clone, list_tags, processor_time, read_all
 from bench.served import Served, served
 from examples.world.git_server import Repository
 from model.discovery import WatchRequest
@@ -71,7 +69,7 @@ async def _builds(watcher: Watcher, world: Served, count: int) -> list[Figure]:
     warm = await _warm(watcher, world, wanted, known)
     world.push("builds", [("build-new", began + timedelta(days=300))])
     pushed, _ = await _look(watcher, world, wanted, known)
-    naive = await asyncio.to_thread(_timed, world, lambda: _read_all(world.registry, "builds"))
+    naive = await asyncio.to_thread(_timed, world, lambda: read_all(world.registry, "builds"))
     return _figures(f"NewestBuild, {count:,} tags", naive, cold=cold, warm=warm, pushed=pushed)
 
 
@@ -82,7 +80,7 @@ async def _versions(watcher: Watcher, world: Served, count: int) -> list[Figure]
     wanted = {"image": {"repoURL": f"{world.registry}/versions", "constraint": "^1.0.0"}}
     cold, known = await _look(watcher, world, wanted)
     warm = await _warm(watcher, world, wanted, known)
-    naive = await asyncio.to_thread(_timed, world, lambda: _tags(world.registry, "versions"))
+    naive = await asyncio.to_thread(_timed, world, lambda: list_tags(world.registry, "versions"))
     # Nothing but reading all pages tells what is new in them.
     return _figures(f"SemVer, {count:,} tags", naive, cold=cold, warm=warm, reach=None)
 
@@ -91,12 +89,7 @@ async def _commits(watcher: Watcher, world: Served, directory: Path, commits: in
     """A long history with many tags, by branch and by tag."""
     repository = world.repository("long")
     await asyncio.to_thread(_fill, repository, commits, commits // tags)
-    clone = directory / "clone"
-
-    def clone_it() -> None:
-        subprocess.run(["git", "clone", "--quiet", "--bare", repository.url, str(clone)], check=True, timeout=600)
-
-    naive = await asyncio.to_thread(_timed, world, clone_it)
+    naive = await asyncio.to_thread(_timed, world, lambda: clone(repository.url, str(directory / "clone")))
     figures: list[Figure] = []
     for number, strategy in enumerate(("NewestFromBranch", "SemVer", "NewestTag")):
         # Each begins without a mirror.
@@ -143,16 +136,11 @@ def _counting(world: Served, rounds: int = 1) -> Iterator[list[Cost]]:
     """Appends what was done within, per round."""
     costs: list[Cost] = []
     world.forget()
-    cpu, clock = _processor_time(), time.perf_counter()
+    cpu, clock = processor_time(), time.perf_counter()
     yield costs
-    took = (_processor_time() - cpu) / rounds, (time.perf_counter() - clock) / rounds
+    took = (processor_time() - cpu) / rounds, (time.perf_counter() - clock) / rounds
     requests, received = world.counted()
     costs.append(Cost(*took, requests // rounds, received // rounds))
-
-
-def _processor_time() -> float:
-    programs = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + programs.ru_utime + programs.ru_stime
 
 
 async def _look(watcher: Watcher, world: Served, subscription: Manifest, known: str = "") -> tuple[Cost, str]:
@@ -188,32 +176,6 @@ def _timed(world: Served, work: Callable[[], object]) -> Cost:
     with _counting(world) as costs:
         work()
     return costs[0]
-
-
-def _read_all(registry: str, name: str) -> None:
-    """Every tag's manifest and config, one after the other over one connection."""
-    connection = http.client.HTTPConnection(registry)
-    for tag in _tags(registry, name):
-        manifest = json.loads(_get(connection, f"/v2/{name}/manifests/{tag}")[0])
-        _get(connection, f"/v2/{name}/blobs/{manifest['config']['digest']}")
-    connection.close()
-
-
-def _tags(registry: str, name: str) -> list[str]:
-    connection = http.client.HTTPConnection(registry)
-    tags, following = [], f"/v2/{name}/tags/list?n=1000"
-    while following:
-        body, link = _get(connection, following)
-        tags += json.loads(body)["tags"]
-        following = link.partition("<")[2].partition(">")[0]
-    connection.close()
-    return tags
-
-
-def _get(connection: http.client.HTTPConnection, path: str) -> tuple[bytes, str]:
-    connection.request("GET", path)
-    response = connection.getresponse()
-    return response.read(), response.headers.get("Link") or ""
 
 
 def _fill(repository: Repository, commits: int, every: int) -> None:
