@@ -185,6 +185,8 @@ async def _create_branch(context: StepContext, remote: Remote, branch: str) -> s
         )
     ).out.strip()
     ref = branch_ref(branch)
+    if context.preview:
+        return commit
     try:
         await git.command.run(
             "push", "--porcelain", f"--force-with-lease={ref}:", "origin", f"{commit}:{ref}",
