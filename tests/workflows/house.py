@@ -116,6 +116,8 @@ class House:
     kinds: dict[str, StepKind] = field(default_factory=dict)
     #: Health by Stage; missing: Healthy.
     health: dict[str, Health] = field(default_factory=dict)
+    #: What looks at health were asked.
+    watched: list[HealthRequest] = field(default_factory=list)
     #: Workflows that ended without a word.
     ended: dict[str, str] = field(default_factory=dict)
     #: The activities of a worker, for tests that measure.
@@ -133,6 +135,7 @@ class House:
         converter = activity.payload_converter()
         if name == "watch-health":
             request = converter.from_payload(arguments[0].payload, HealthRequest)
+            self.watched.append(request)
             health = self.health.get(request.stage, Health(status=HealthState.HEALTHY))
             if health == request.known:
                 raise ApplicationError("unchanged", type=NOT_YET, next_retry_delay=request.interval)
