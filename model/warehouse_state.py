@@ -34,6 +34,8 @@ class WarehouseState(Message):
 
     #: By name.
     freight: dict[str, FreightRecord] = Field(default_factory=dict)
+    #: Stages that are to hear that this Warehouse begins anew, in the place of one of its name.
+    heralded: list[str] = Field(default_factory=list)
     #: By Stage.
     subscriptions: dict[str, StageSubscription] = Field(default_factory=dict)
     #: The last report number of each Stage, so that an older one changes nothing.
