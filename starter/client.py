@@ -698,17 +698,19 @@ class Towpath:
 
     # Verifications
 
-    async def verification_lines(self, project: str, stage: str = "") -> list[RunLine]:
+    async def verification_lines(self, project: str, stage: str = "", limit: int | None = None) -> list[RunLine]:
         """Verifications at a glance, those under way first, then the newest first."""
         check_name("Project", project)
         if stage:
             check_name("Stage", stage)
-        found = await self.calls.executions(runs("Verification", project, stage))
+        found = await self.calls.executions(runs("Verification", project, stage), limit)
         return await self._known(project, run_lines(project, found))
 
-    async def list_verifications(self, project: str, stage: str = "", *, whole: bool = False) -> list[Resource]:
+    async def list_verifications(
+        self, project: str, stage: str = "", *, whole: bool = False, limit: int | None = None
+    ) -> list[Resource]:
         """Verifications as AnalysisRuns; `whole`: with their metrics, for one query each."""
-        lines = await self.verification_lines(project, stage)
+        lines = await self.verification_lines(project, stage, limit)
         if whole:
             return await self._each([line.name for line in lines], lambda name: self.get_verification(project, name))
         shown = []
@@ -723,6 +725,12 @@ class Towpath:
         check_name("Project", project)
         check_name("AnalysisRun", name)
         return await self.calls.query(verification_target(project, name), "describe", dict)
+
+    # Workers
+
+    async def worker_last_seen(self) -> datetime | None:
+        """When a worker last asked for work; None: none did for minutes."""
+        return await self.calls.last_poll()
 
     # Backup
 

@@ -7,11 +7,15 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from starter.client import Towpath
+from web.access.identity import machine
+from web.api.app import build_api
 from web.board.boards import Boards
 from web.webhooks.endpoint import Webhooks, not_found
 from web.webhooks.receivers import Receivers
@@ -43,8 +47,13 @@ def build_app(
         await webhooks.close()
 
     app = Starlette(
-        routes=[Route("/healthz", _healthy), *_receivers(webhooks, settings)],
+        routes=[
+            Route("/healthz", _healthy),
+            *_receivers(webhooks, settings),
+            Mount("", build_api(towpath, boards)),
+        ],
         exception_handlers={404: _absent, 405: _absent, 500: _failed},
+        middleware=[Middleware(_OfThisMachine)],
         lifespan=lifespan,
     )
     # A redirect would tell which paths are a slash short of one that is there.
@@ -58,6 +67,17 @@ def _receivers(webhooks: Webhooks, settings: WebSettings) -> Sequence[BaseRoute]
     if not settings.webhook_base_url:
         bases = dict.fromkeys([WEBHOOKS])
     return [Route(f"{base}/{{type}}/{{hash}}", webhooks.receive, methods=["POST"]) for base in bases]
+
+
+class _OfThisMachine:
+    """Everybody who reaches the loopback address is the admin of this machine."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("state", {}).update(identity=machine(), asked=[])
+        await self._app(scope, receive, send)
 
 
 async def _healthy(_: Request) -> Response:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from model.base import Time
+from model.freight_status import FreightRecord
 from model.projects import ProjectView
 from model.promotions import PromotionView, StepRecord
 from model.resources.promotion import PromotionPhase
@@ -22,7 +22,7 @@ from model.warehouses import WarehouseChanges
 from starter import kinds
 from starter.client import Towpath
 from starter.errors import NotFound
-from starter.shapes import Resource, held, project_resource, promotion_resource
+from starter.shapes import Resource, held, project_resource, promotion_resource, promotion_summary
 from starter.sightings import (
     PROJECT,
     PROMOTION,
@@ -37,6 +37,7 @@ from starter.sightings import (
 from starter.targets import project_target, stage_target, warehouse_target
 from web.board.last_promotion import last_promotion
 from web.board.snapshot import Snapshot
+from web.board.versions import version_of, versioned
 
 #: Seconds between two looks at everything.
 WHOLE = 60.0
@@ -44,6 +45,8 @@ WHOLE = 60.0
 OVERLAP = timedelta(seconds=10)
 #: Seconds for which what was just written to is asked directly, until visibility surely knows.
 WRITTEN = 5.0
+#: How many Promotions that are over are listed.
+PAST = 1000
 #: Queries under way at once.
 BREADTH = 16
 #: How old a Promotion that no Stage speaks of must be to be shown: younger ones may still be refused.
@@ -72,8 +75,10 @@ class Board:
         self._stages: dict[str, Resource] = {}
         self._warehouses: dict[str, Resource] = {}
         self._freight: dict[str, dict[str, Resource]] = {}
+        self._records: dict[str, FreightRecord] = {}
         self._seen: dict[str, WarehouseChanges] = {}
         self._promotions: dict[str, Resource] = {}
+        self._past: dict[str, Resource] | None = None
         self._config: Resource | None = None
         self._resource: Resource = {}
         self._digests: dict[Key, str] = {}
@@ -87,6 +92,27 @@ class Board:
                 self.snapshot = self._compose()
                 self.looked_at = begun
             return self.snapshot
+
+    async def past(self) -> dict[str, Resource]:
+        """Promotions that are over, by name, the latest of them."""
+        if self._past is None:
+            lines = await self._towpath.promotion_lines(self.project, limit=PAST)
+            self._past = {
+                line.name: versioned(
+                    promotion_summary(
+                        self.project,
+                        line.name,
+                        line.stage,
+                        line.freight,
+                        line.phase,
+                        line.created_at,
+                        line.finished_at,
+                    )
+                )
+                for line in reversed(lines)
+                if line.phase and PromotionPhase(line.phase).terminal
+            }
+        return self._past
 
     def wrote(self, kind: str, name: str) -> None:
         """An entity or Promotion was just acted upon: the next looks ask it directly."""
@@ -160,9 +186,11 @@ class Board:
         gone = set(held_freight) - there if answer.whole else set(answer.forgotten)
         for freight in gone & set(held_freight):
             del held_freight[freight]
+            self._records.pop(freight, None)
             self._digests.pop(("Freight", freight), None)
         for record in answer.freight:
             held_freight[record.name] = self._keep("Freight", record.name, describe_freight(self.project, record))
+            self._records[record.name] = record
         self._warehouses[name] = self._keep(WAREHOUSE, name, answer.warehouse)
         self._seen[name] = answer.model_copy(update={"freight": [], "forgotten": [], "warehouse": {}})
 
@@ -195,18 +223,18 @@ class Board:
         self._warehouses.pop(name, None)
         self._seen.pop(name, None)
         for freight in self._freight.pop(name, {}):
+            self._records.pop(freight, None)
             self._digests.pop(("Freight", freight), None)
 
     def _keep(self, kind: str, name: str, shown: Resource) -> Resource:
         """The resource, or the very one that was there, if it says the same."""
-        digest = hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:16]
+        digest = version_of(shown)
         if self._digests.get((kind, name)) == digest:
             known = self._known(kind, name)
             if known is not None:
                 return known
         self._digests[kind, name] = digest
-        metadata = {**shown.get("metadata", {}), "resourceVersion": digest}
-        return {**shown, "metadata": metadata}
+        return versioned(shown, digest)
 
     def _known(self, kind: str, name: str) -> Resource | None:
         if kind == "Freight":
@@ -299,6 +327,10 @@ class Board:
                 last[stage] = name
         for name, shown in list(self._promotions.items()):
             stage = shown["spec"]["stage"]
+            if self._past is not None and _over(shown):
+                self._past[name] = shown
+                while len(self._past) > PAST:
+                    del self._past[next(iter(self._past))]
             if stage not in self._stages or (_over(shown) and last[stage] != name):
                 self._forget(name)
         kept = set(self._promotions)
@@ -330,6 +362,7 @@ class Board:
             stages=dict(sorted(self._stages.items())),
             freight=freight,
             promotions=promotions,
+            records=dict(self._records),
         )
 
     def _decided(self, shown: Resource, now: datetime) -> bool:
