@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from model.base import Json, Message, Time
+from model.conditions import Transition
 from model.discovery import DiscoveryReport
 from model.freight_status import FreightRecord
 from model.warehouses import StageSubscription
@@ -32,6 +33,8 @@ class WarehouseState(Message):
     report: DiscoveryReport | None = None
     failing_since: Time | None = None
     last_refresh: str = ""
+    #: The last refresh that is over.
+    handled_refresh: str = ""
     #: Why the last discovery made no Freight; empty: it did, or there was nothing new.
     no_freight: str = ""
 
@@ -47,6 +50,8 @@ class WarehouseState(Message):
     questions: dict[str, list[str]] = Field(default_factory=dict)
     #: Digest of what each Stage was last told.
     told: dict[str, str] = Field(default_factory=dict)
+    #: Since when each condition has the status it has, by type.
+    transitions: dict[str, Transition] = Field(default_factory=dict)
     version: int = 0
     #: Counts up with each change of a piece of Freight, so that who has seen some of them asks for the others.
     revision: int = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from model.base import Json, format_time
 from model.projects import ProjectView
@@ -44,8 +44,10 @@ def project_resource(view: ProjectView) -> Resource:
     metadata = dict(shown["metadata"])
     if view.created_at is not None:
         metadata.setdefault("creationTimestamp", format_time(view.created_at))
+    ready = {"type": "Ready", "status": "True", "reason": "Synced", "message": "Project is synced"}
+    ready["lastTransitionTime"] = metadata.get("creationTimestamp") or format_time(datetime.fromtimestamp(0, UTC))
     status: Resource = {
-        "conditions": [{"type": "Ready", "status": "True", "reason": "Synced", "message": "Project is synced"}],
+        "conditions": [ready],
         "stats": {"warehouses": {"count": len(view.warehouses)}, "stages": {"count": len(view.stages)}},
     }
     return {**shown, "metadata": metadata, "status": status}

@@ -13,6 +13,7 @@ from temporalio.workflow import ParentClosePolicy
 with workflow.unsafe.imports_passed_through():
     from model.base import Json
     from model.candidates import candidates, find_freight, freight_availability
+    from model.conditions import note
     from model.explanation import StageExplanation, explain
     from model.freezes import FreezeRequest, ThawRequest, active, frozen, thawed
     from model.freight_status import FreightRecord
@@ -60,7 +61,7 @@ with workflow.unsafe.imports_passed_through():
         why_wait,
     )
     from model.stage_state import QueueEntry, RunningPromotion, RunningVerification, StageState
-    from model.stage_view import describe, summary
+    from model.stage_view import conditions, describe, summary
     from model.stages import (
         StageConfiguration,
         Turn,
@@ -924,6 +925,7 @@ class Stage:
         if text != self.shown:
             self.shown = text
             workflow.upsert_memo({SUMMARY: glance})
+        self.state.transitions = note(conditions(self.state, self._waiting()), self.state.transitions, workflow.now())
         described = self._described()
         if described != self.described:
             self.described = described

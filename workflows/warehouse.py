@@ -13,6 +13,7 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 with workflow.unsafe.imports_passed_through():
     from model.aliases import new_alias
     from model.base import Json
+    from model.conditions import note
     from model.discovery import (
         DiscoveryReport,
         DiscoveryRequest,
@@ -42,7 +43,7 @@ with workflow.unsafe.imports_passed_through():
         take_report,
     )
     from model.warehouse_state import WarehouseState
-    from model.warehouse_view import describe, summary
+    from model.warehouse_view import conditions, describe, summary
     from model.warehouses import (
         AliasRequest,
         ApproveRequest,
@@ -251,6 +252,8 @@ class Warehouse:
             self.waiting_tokens.add(token)
         if not await self._look_now(token):
             self.waiting_tokens.discard(token)
+            self.state.handled_refresh = token
+            self._touch()
             return Outcome(ok=False, message=f"Warehouse {self.state.name} could not be refreshed: no worker answered")
         if not message.wait:
             return Outcome(message=f"Warehouse {self.state.name} is being refreshed")
@@ -429,8 +432,10 @@ class Warehouse:
         self.new_reports.clear()
 
     def _answered(self, report: DiscoveryReport) -> None:
-        for token in [report.token, *report.answered]:
-            self.waiting_tokens.discard(token)
+        tokens = [report.token, *report.answered]
+        self.waiting_tokens.difference_update(tokens)
+        if self.state.last_refresh in tokens:
+            self.state.handled_refresh = self.state.last_refresh
 
     def _make_freight(self, report: DiscoveryReport) -> None:
         """At most one piece per discovery, and none that exists already."""
@@ -553,7 +558,9 @@ class Warehouse:
     def _show(self) -> None:
         state, report = self.state, self.state.report
         looked = report and (report.observed, report.discovered_at, report.error, report.criteria)
-        seen = (state.generation, state.revision, looked, state.failing_since, state.no_freight, state.last_refresh)
+        state.transitions = note(conditions(state), state.transitions, workflow.now())
+        refreshed = state.last_refresh, state.handled_refresh
+        seen = (state.generation, state.revision, looked, state.failing_since, state.no_freight, refreshed)
         if seen != self.seen:
             self.seen = seen
             workflow.upsert_search_attributes(changed(workflow.now()))

@@ -105,8 +105,8 @@ async def test_a_push_reaches_the_warehouse_by_the_url_that_is_shown(
         answer = await client.post(receiver["url"], content=body, headers=headers, timeout=30)
         assert (answer.status_code, answer.json()) == (200, {"msg": "refreshed 1 warehouse(s)"})
     refreshed = {
-        name: "lastHandledRefresh"
-        in (await asyncio.to_thread(shown, house, "warehouse", name, "-p", project))["status"]
+        name: "kargo.akuity.io/refresh"
+        in (await asyncio.to_thread(shown, house, "warehouse", name, "-p", project))["metadata"].get("annotations", {})
         for name in ("web", "api")
     }
     assert refreshed == {"web": True, "api": False}

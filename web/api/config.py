@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+from model.base import format_time
 from starter.errors import NotFound
 from starter.shapes import Resource
 from web.api.caller import Caller
 from web.board.versions import version_of, versioned
 
 REFRESH = "kargo.akuity.io/refresh"
+_SINCE = format_time(datetime.now(UTC).replace(microsecond=0))
 
 
 def as_refreshed(config: Resource) -> Resource:
@@ -16,6 +20,9 @@ def as_refreshed(config: Resource) -> Resource:
     metadata = config.get("metadata", {})
     annotations = {**metadata.get("annotations", {}), REFRESH: token}
     status = {**config.get("status", {}), "lastHandledRefresh": token}
+    if "conditions" in status:
+        # They are made when they are read: how long they have held, nobody wrote down.
+        status["conditions"] = [{"lastTransitionTime": _SINCE, **condition} for condition in status["conditions"]]
     shown = {**config, "metadata": {**metadata, "annotations": annotations}, "status": status}
     return versioned(shown, token)
 

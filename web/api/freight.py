@@ -69,14 +69,14 @@ async def query_freight(
     else:
         found = _from(snapshot, origins).values()
     groups = grouped(found, group_by, group, order_by, reverse=reverse)
-    value = {"groups": {name: {"items": items} for name, items in groups.items()}}
+    value = {"groups": {name: {"items": list(map(caller.shown, items))} for name, items in groups.items()}}
     # What is available may change by time alone.
     if stage:
         return await caller.json(value)
     return await caller.json({**value, "resourceVersion": snapshot.version}, snapshot.version)
 
 
-@router.get("/{freight-name-or-alias}", operation_id="GetFreight", response_model=Shown, responses=WATCHED)
+@router.get("/{freight}", operation_id="GetFreight", response_model=Shown, responses=WATCHED)
 async def get_freight(
     caller: Viewing, project: ProjectName, freight: FreightName, watched: Annotated[bool, Query(alias="watch")] = False
 ) -> Response:
@@ -85,17 +85,17 @@ async def get_freight(
     if watched:
         name = shown["metadata"]["name"]
         return await watch(caller, project, lambda seen: {it: seen.freight[it] for it in [name] if it in seen.freight})
-    return await caller.json(versioned(shown))
+    return await caller.json(caller.shown(versioned(shown)))
 
 
-@router.get("/{freight-name-or-alias}/links", operation_id="GetFreightLinks", responses=UNCHANGED)
+@router.get("/{freight}/links", operation_id="GetFreightLinks", responses=UNCHANGED)
 async def get_links(caller: Viewing, project: ProjectName, freight: FreightName) -> Response:
     """Deep links of Freight: none, as no config that holds any is accepted so far."""
     await caller.towpath.find_freight(project, freight)
     return await caller.json({"links": []})
 
 
-@router.post("/{freight-name-or-alias}/approve", operation_id="ApproveFreight")
+@router.post("/{freight}/approve", operation_id="ApproveFreight")
 async def approve(
     caller: Approving,
     project: ProjectName,
@@ -114,7 +114,7 @@ async def approve(
     return Response(status_code=200)
 
 
-@router.patch("/{freight-name-or-alias}/alias", operation_id="PatchFreightAlias")
+@router.patch("/{freight}/alias", operation_id="PatchFreightAlias")
 async def patch_alias(
     caller: Editing,
     project: ProjectName,
@@ -128,7 +128,7 @@ async def patch_alias(
     return Response(status_code=200)
 
 
-@router.delete("/{freight-name-or-alias}", operation_id="DeleteFreight", status_code=204)
+@router.delete("/{freight}", operation_id="DeleteFreight", status_code=204)
 async def delete_freight(caller: Editing, project: ProjectName, freight: FreightName) -> Response:
     """Delete Freight that no Stage holds."""
     record = await caller.towpath.find_freight(project, freight)

@@ -14,11 +14,10 @@ WarehouseName = Annotated[str, Path(description="Name of the Warehouse", min_len
 FreightName = Annotated[
     str,
     Path(
-        alias="freight-name-or-alias",
         description="Name or alias of the Freight, or the beginning of its name, seven characters at least",
         min_length=1,
         max_length=_LONGEST,
     ),
 ]
 PromotionName = Annotated[str, Path(description="Name of the Promotion", min_length=1, max_length=_LONGEST)]
-AnalysisRunName = Annotated[str, Path(alias="analysis-run", description="Name of the AnalysisRun", max_length=_LONGEST)]
+AnalysisRunName = Annotated[str, Path(description="Name of the AnalysisRun", max_length=_LONGEST)]

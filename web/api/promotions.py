@@ -56,7 +56,7 @@ async def list_promotions(
     if watched:
         return await watch(caller, project, pick, version)
     snapshot, found = await caller.boards.promotions(project)
-    items = [found[name] for name in sorted(found) if not stage or _of(found[name]) == stage]
+    items = [caller.shown(found[name]) for name in sorted(found) if not stage or _of(found[name]) == stage]
     return await caller.json(list_of(kinds.PROMOTION, items, snapshot.version), snapshot.version)
 
 
@@ -71,7 +71,7 @@ async def get_promotion(
     shown = await _existing(caller, project, promotion)
     if watched:
         return stream(signed(caller, project, _changes(caller, project, promotion, shown)))
-    return await caller.json(versioned(shown))
+    return await caller.json(caller.shown(versioned(shown)))
 
 
 @router.post("/{promotion}/abort", operation_id="AbortPromotion")
@@ -120,7 +120,7 @@ async def rerun(caller: Viewing, project: ProjectName, promotion: PromotionName,
 
 async def _changes(caller: Caller, project: str, name: str, shown: Resource) -> AsyncIterator[str]:
     """The Promotion whole, whenever it has changed, until it is over."""
-    yield event("ADDED", versioned(shown))
+    yield event("ADDED", caller.shown(versioned(shown)))
     seen: Resource | None = None
     changes = caller.boards.changes(project)
     while not over(shown):
@@ -133,7 +133,7 @@ async def _changes(caller: Caller, project: str, name: str, shown: Resource) -> 
         present = await caller.towpath.get_promotion(project, name)
         if present != shown:
             shown = present
-            yield event("MODIFIED", versioned(shown))
+            yield event("MODIFIED", caller.shown(versioned(shown)))
     while True:
         # Nothing changes any more; who watches on hears of its Project's end.
         await anext(changes)

@@ -17,12 +17,8 @@ from web.board.versions import versioned
 router = APIRouter(prefix="/shared")
 
 Editing = Annotated[Caller, Depends(needs(Verb.EDIT))]
-TemplateName = Annotated[
-    str, Path(alias="cluster-analysis-template", description="Name of the ClusterAnalysisTemplate", max_length=253)
-]
-TaskName = Annotated[
-    str, Path(alias="cluster-promotion-task", description="Name of the ClusterPromotionTask", max_length=253)
-]
+TemplateName = Annotated[str, Path(description="Name of the ClusterAnalysisTemplate", max_length=253)]
+TaskName = Annotated[str, Path(description="Name of the ClusterPromotionTask", max_length=253)]
 
 
 @router.get(
@@ -39,7 +35,7 @@ async def list_templates(caller: Entering) -> Response:
 
 
 @router.get(
-    "/cluster-analysis-templates/{cluster-analysis-template}",
+    "/cluster-analysis-templates/{name}",
     operation_id="GetClusterAnalysisTemplate",
     tags=["Verifications"],
     response_model=Shown,
@@ -51,7 +47,7 @@ async def get_template(caller: Entering, name: TemplateName) -> Response:
 
 
 @router.delete(
-    "/cluster-analysis-templates/{cluster-analysis-template}",
+    "/cluster-analysis-templates/{name}",
     operation_id="DeleteClusterAnalysisTemplate",
     tags=["Verifications"],
     status_code=204,
@@ -76,7 +72,7 @@ async def list_tasks(caller: Entering) -> Response:
 
 
 @router.get(
-    "/cluster-promotion-tasks/{cluster-promotion-task}",
+    "/cluster-promotion-tasks/{name}",
     operation_id="GetClusterPromotionTask",
     tags=["Core"],
     response_model=Shown,

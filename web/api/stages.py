@@ -84,7 +84,9 @@ async def list_stages(
     if watched:
         return await watch(caller, project, pick, version)
     snapshot = await caller.boards.snapshot(project)
-    return await caller.json(list_of(kinds.STAGE, pick(snapshot).values(), snapshot.version), snapshot.version)
+    return await caller.json(
+        list_of(kinds.STAGE, map(caller.shown, pick(snapshot).values()), snapshot.version), snapshot.version
+    )
 
 
 @router.get("/{stage}", operation_id="GetStage", response_model=Shown, responses=WATCHED)
@@ -95,7 +97,7 @@ async def get_stage(
     shown = await caller.towpath.get_stage(project, stage)
     if watched:
         return await watch(caller, project, lambda seen: _only(seen.stages, stage))
-    return await caller.json(versioned(shown))
+    return await caller.json(caller.shown(versioned(shown)))
 
 
 @router.get("/{stage}/links", operation_id="GetStageLinks", responses=UNCHANGED)
@@ -177,7 +179,7 @@ async def promote_downstream(
         raise Unfit(400, admission.reason)
     for name in admission.promotions:
         caller.boards.wrote(project, "Promotion", name)
-    made = [versioned(await caller.towpath.get_promotion(project, name)) for name in admission.promotions]
+    made = [caller.shown(versioned(await caller.towpath.get_promotion(project, name))) for name in admission.promotions]
     answer: Resource = {"promotions": made}
     if admission.notes:
         answer["notes"] = admission.notes
@@ -243,7 +245,7 @@ async def admitted(caller: Caller, project: str, stage: str, admission: Admissio
         raise Unfit(400, admission.reason)
     caller.boards.wrote(project, "Promotion", admission.name)
     caller.boards.wrote(project, "Stage", stage)
-    return versioned(await caller.towpath.get_promotion(project, admission.name))
+    return caller.shown(versioned(await caller.towpath.get_promotion(project, admission.name)))
 
 
 def _requests(shown: Resource, warehouses: list[str]) -> bool:

@@ -127,7 +127,7 @@ async def _ask(caller: Caller, manifest: Manifest) -> Resource:
         manifest.project, warehouse, _choices(manifest), alias if isinstance(alias, str) else ""
     )
     caller.boards.wrote(manifest.project, "Warehouse", warehouse)
-    return versioned(await caller.towpath.get_freight(manifest.project, created.name))
+    return caller.shown(versioned(await caller.towpath.get_freight(manifest.project, created.name)))
 
 
 def _choices(manifest: Manifest) -> list[Choice]:

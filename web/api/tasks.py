@@ -15,7 +15,7 @@ from web.board.versions import versioned
 
 router = APIRouter(prefix="/projects/{project}/promotion-tasks", tags=["Core"])
 
-TaskName = Annotated[str, Path(alias="promotion-task", description="Name of the PromotionTask", max_length=253)]
+TaskName = Annotated[str, Path(description="Name of the PromotionTask", max_length=253)]
 
 
 @router.get("", operation_id="ListPromotionTasks", response_model=ShownList, responses=UNCHANGED)
@@ -24,7 +24,7 @@ async def list_tasks(caller: Viewing, project: ProjectName) -> Response:
     return await caller.json(list_of(kinds.PROMOTION_TASK, await caller.towpath.list_promotion_tasks(project)))
 
 
-@router.get("/{promotion-task}", operation_id="GetPromotionTask", response_model=Shown, responses=UNCHANGED)
+@router.get("/{name}", operation_id="GetPromotionTask", response_model=Shown, responses=UNCHANGED)
 async def get_task(caller: Viewing, project: ProjectName, name: TaskName) -> Response:
     """One PromotionTask."""
     return await caller.json(versioned(await caller.towpath.get_promotion_task(project, name)))

@@ -17,9 +17,7 @@ from web.board.versions import versioned
 
 router = APIRouter(prefix="/projects/{project}", tags=["Verifications"])
 
-TemplateName = Annotated[
-    str, Path(alias="analysis-template", description="Name of the AnalysisTemplate", max_length=253)
-]
+TemplateName = Annotated[str, Path(description="Name of the AnalysisTemplate", max_length=253)]
 
 #: How many AnalysisRuns a list holds: the latest.
 LATEST = 500
@@ -40,14 +38,14 @@ async def list_runs(
     return await caller.json(list_of(kinds.VERIFICATION, items))
 
 
-@router.get("/analysis-runs/{analysis-run}", operation_id="GetAnalysisRun", response_model=Shown, responses=UNCHANGED)
+@router.get("/analysis-runs/{run}", operation_id="GetAnalysisRun", response_model=Shown, responses=UNCHANGED)
 async def get_run(caller: Viewing, project: ProjectName, run: AnalysisRunName) -> Response:
     """One AnalysisRun, with its metrics and measurements."""
     return await caller.json(versioned(await caller.towpath.get_verification(project, run)))
 
 
 @router.get(
-    "/analysis-runs/{analysis-run}/logs",
+    "/analysis-runs/{run}/logs",
     operation_id="GetAnalysisRunLogs",
     responses={501: {"description": "No log store is configured"}},
 )
@@ -70,7 +68,7 @@ async def list_templates(caller: Viewing, project: ProjectName) -> Response:
 
 
 @router.get(
-    "/analysis-templates/{analysis-template}",
+    "/analysis-templates/{name}",
     operation_id="GetAnalysisTemplate",
     response_model=Shown,
     responses=UNCHANGED,
@@ -80,7 +78,7 @@ async def get_template(caller: Viewing, project: ProjectName, name: TemplateName
     return await caller.json(versioned(await caller.towpath.get_analysis_template(project, name)))
 
 
-@router.delete("/analysis-templates/{analysis-template}", operation_id="DeleteAnalysisTemplate", status_code=204)
+@router.delete("/analysis-templates/{name}", operation_id="DeleteAnalysisTemplate", status_code=204)
 async def delete_template(caller: Editing, project: ProjectName, name: TemplateName) -> Response:
     """Delete an AnalysisTemplate."""
     await caller.towpath.delete([Reference(kinds.ANALYSIS_TEMPLATE, name, project)])

@@ -42,7 +42,9 @@ async def list_warehouses(
     if watched:
         return await watch(caller, project, lambda seen: seen.warehouses, version)
     snapshot = await caller.boards.snapshot(project)
-    return await caller.json(list_of(kinds.WAREHOUSE, snapshot.warehouses.values(), snapshot.version), snapshot.version)
+    return await caller.json(
+        list_of(kinds.WAREHOUSE, map(caller.shown, snapshot.warehouses.values()), snapshot.version), snapshot.version
+    )
 
 
 @router.get("/{warehouse}", operation_id="GetWarehouse", response_model=Shown, responses=WATCHED)
@@ -58,7 +60,7 @@ async def get_warehouse(
         return await watch(
             caller, project, lambda seen: {name: it for name, it in seen.warehouses.items() if name == warehouse}
         )
-    return await caller.json(versioned(shown))
+    return await caller.json(caller.shown(versioned(shown)))
 
 
 @router.post("/{warehouse}/refresh", operation_id="RefreshWarehouse")
@@ -96,4 +98,4 @@ async def create_freight(
     """Make Freight of artifacts that one chooses."""
     created = await caller.towpath.create_freight(project, warehouse, body.choices, body.alias)
     caller.boards.wrote(project, "Warehouse", warehouse)
-    return JSONResponse(versioned(await caller.towpath.get_freight(project, created.name)), 201)
+    return JSONResponse(caller.shown(versioned(await caller.towpath.get_freight(project, created.name))), 201)

@@ -59,25 +59,29 @@ async def _changes(caller: Caller, project: str, pick: Pick, version: str) -> As
             if first and version and version == snapshot.version:
                 known = present
             first = False
-            for line in difference(known, present):
+            for line in difference(known, present, caller.shown):
                 yield line
             known = present
     except NotFound as error:
         for name in known:
-            yield event("DELETED", known[name])
+            yield event("DELETED", caller.shown(known[name]))
         yield failure("not_found", str(error))
     except TowpathError as error:
         yield failure("unavailable", sentence_of(error))
 
 
-def difference(known: Mapping[str, Resource], present: Mapping[str, Resource]) -> list[str]:
+def difference(
+    known: Mapping[str, Resource],
+    present: Mapping[str, Resource],
+    as_shown: Callable[[Resource], Resource] = lambda shown: shown,
+) -> list[str]:
     """The events that lead from what is known to what there is."""
-    events = [event("DELETED", known[name]) for name in known if name not in present]
+    events = [event("DELETED", as_shown(known[name])) for name in known if name not in present]
     for name, shown in present.items():
         if name not in known:
-            events.append(event("ADDED", shown))
+            events.append(event("ADDED", as_shown(shown)))
         elif known[name] is not shown and known[name] != shown:
-            events.append(event("MODIFIED", shown))
+            events.append(event("MODIFIED", as_shown(shown)))
     return events
 
 
