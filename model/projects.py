@@ -110,3 +110,4 @@ class ProjectView(Message):
     freezes: list[Freeze] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
     created_at: Time | None = None
+    config_created_at: Time | None = None

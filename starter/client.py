@@ -74,6 +74,7 @@ from starter.listing import (
 from starter.receivers import describe_receivers
 from starter.shapes import (
     Resource,
+    config_resource,
     held,
     promotion_resource,
     promotion_summary,
@@ -227,9 +228,10 @@ class Towpath:
 
     async def get_project_config(self, project: str) -> Resource:
         view = await self.project_view(project)
-        if view.config is None:
+        config = config_resource(view)
+        if config is None:
             raise NotFound(f"Project {project} has no ProjectConfig")
-        return await self._with_receivers(held(kinds.PROJECT_CONFIG, project, project, view.config), project)
+        return await self._with_receivers(config, project)
 
     async def receivers(self, project: str = "") -> list[WebhookReceiverConfig]:
         """The receivers of webhooks that a ProjectConfig holds, or the ClusterConfig where no Project is named."""

@@ -9,7 +9,7 @@ from model.base import Json, format_time
 from model.projects import ProjectView
 from model.promotions import PromotionView
 from model.steps import StepStatus
-from starter.kinds import PROJECT, PROMOTION, Kind
+from starter.kinds import PROJECT, PROJECT_CONFIG, PROMOTION, Kind
 
 ACTOR_ANNOTATION = "kargo.akuity.io/create-actor"
 
@@ -51,6 +51,16 @@ def project_resource(view: ProjectView) -> Resource:
         "stats": {"warehouses": {"count": len(view.warehouses)}, "stages": {"count": len(view.stages)}},
     }
     return {**shown, "metadata": metadata, "status": status}
+
+
+def config_resource(view: ProjectView) -> Resource | None:
+    """The ProjectConfig, if there is one."""
+    if view.config is None:
+        return None
+    shown = held(PROJECT_CONFIG, view.project, view.project, view.config)
+    if view.config_created_at is None:
+        return shown
+    return {**shown, "metadata": {"creationTimestamp": format_time(view.config_created_at), **shown["metadata"]}}
 
 
 def promotion_summary(

@@ -85,7 +85,7 @@ class Project:
         async with self.applying:
             held = {"PromotionTask": self.state.tasks, "AnalysisTemplate": self.state.templates}.get(message.kind)
             if message.kind == "ProjectConfig" and self.state.config is not None:
-                self.state.config = None
+                self.state.config, self.state.config_created_at = None, None
             elif held is None or held.pop(message.name, None) is None:
                 return Outcome(
                     ok=False, message=f"{message.kind} {message.name} does not exist in Project {self.state.project}"
@@ -159,6 +159,7 @@ class Project:
             freezes=[*self.state.cluster.freezes, *self.state.freezes],
             warnings=missing_references(self.state),
             created_at=self.state.created_at,
+            config_created_at=self.state.config_created_at,
         )
 
     @workflow.query
@@ -207,6 +208,7 @@ class Project:
                 self.state.manifest = manifest
             else:
                 self.state.config = manifest
+                self.state.config_created_at = self.state.config_created_at or workflow.now()
             return _action(known, manifest)
         if kind in ("PromotionTask", "AnalysisTemplate"):
             held = self.state.tasks if kind == "PromotionTask" else self.state.templates

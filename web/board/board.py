@@ -15,14 +15,13 @@ from datetime import UTC, datetime, timedelta
 from model.base import Time
 from model.freight_status import FreightRecord
 from model.projects import ProjectView
-from model.promotions import PromotionView, StepRecord
 from model.resources.promotion import PromotionPhase
 from model.warehouse_view import describe_freight
 from model.warehouses import WarehouseChanges
-from starter import kinds
 from starter.client import Towpath
 from starter.errors import NotFound
-from starter.shapes import Resource, held, project_resource, promotion_resource, promotion_summary
+from starter.listing import runs
+from starter.shapes import Resource, config_resource, project_resource, promotion_resource
 from starter.sightings import (
     PROJECT,
     PROMOTION,
@@ -35,7 +34,7 @@ from starter.sightings import (
     under_way,
 )
 from starter.targets import project_target, stage_target, warehouse_target
-from web.board.last_promotion import last_promotion
+from web.board.promotions import last_promotion, promotion_seen
 from web.board.snapshot import Snapshot
 from web.board.versions import version_of, versioned
 
@@ -96,22 +95,10 @@ class Board:
     async def past(self) -> dict[str, Resource]:
         """Promotions that are over, by name, the latest of them."""
         if self._past is None:
-            lines = await self._towpath.promotion_lines(self.project, limit=PAST)
-            self._past = {
-                line.name: versioned(
-                    promotion_summary(
-                        self.project,
-                        line.name,
-                        line.stage,
-                        line.freight,
-                        line.phase,
-                        line.created_at,
-                        line.finished_at,
-                    )
-                )
-                for line in reversed(lines)
-                if line.phase and PromotionPhase(line.phase).terminal
-            }
+            found = await self._towpath.calls.executions(runs(PROMOTION, self.project), PAST)
+            seen = [one for one in map(sighting, found) if one.over]
+            shown = [(one.name, await promotion_seen(self.project, one)) for one in reversed(seen)]
+            self._past = {name: versioned(promotion) for name, promotion in shown if promotion is not None}
         return self._past
 
     def wrote(self, kind: str, name: str) -> None:
@@ -198,11 +185,11 @@ class Board:
         view = await self._towpath.calls.query(project_target(self.project), "view", ProjectView, open_only=True)
         self._view = view
         self._resource = self._keep(PROJECT, self.project, project_resource(view))
-        if view.config is None:
+        config = config_resource(view)
+        if config is None:
             self._config = None
             self._digests.pop(("ProjectConfig", self.project), None)
         else:
-            config = held(kinds.PROJECT_CONFIG, self.project, self.project, view.config)
             self._config = self._keep("ProjectConfig", self.project, config)
 
     def _compare_with_project(self) -> set[Key]:
@@ -276,29 +263,11 @@ class Board:
         self._forget_promotions()
 
     async def _show_promotion(self, seen: Sighting) -> None:
-        if not seen.phase:
-            # Refused: for everybody but Temporal's own UI it never was.
+        shown = await promotion_seen(self.project, seen)
+        if shown is None:
             self._forget(seen.name)
-            return
-        phase = PromotionPhase(seen.phase)
-        if seen.over and not phase.terminal:
-            phase = PromotionPhase.ERRORED
-        glance = await seen.promotion()
-        view = PromotionView(
-            project=self.project,
-            stage=seen.stage,
-            name=seen.name,
-            freight=seen.freight,
-            freight_alias=glance.freight_alias,
-            phase=PromotionPhase.RUNNING if phase is PromotionPhase.PENDING and glance.started_at else phase,
-            message=glance.message,
-            actor=glance.actor,
-            created_at=seen.started_at,
-            started_at=glance.started_at,
-            finished_at=glance.finished_at,
-            steps=[StepRecord.model_validate(step.model_dump()) for step in glance.steps],
-        )
-        self._promotions[seen.name] = self._keep(PROMOTION, seen.name, promotion_resource(view))
+        else:
+            self._promotions[seen.name] = self._keep(PROMOTION, seen.name, shown)
 
     async def _ask_promotion(self, name: str) -> None:
         async with self._gate:
