@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 import yaml
 
-from tests.starter.house import Rooms, rooms
+from tests.starter.house import Rooms
 from tests.web.served import Events, discovered, eventually, furnished, served, watched
 from tests.workflows.house import stage
 
 KARGO = "kargo.akuity.io/v1alpha1"
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rooms]:
-    with rooms(tmp_path_factory.mktemp("house")) as built:
-        yield built
 
 
 def resource(kind: str, name: str, project: str = "", **more: Any) -> dict[str, Any]:

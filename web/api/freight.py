@@ -95,7 +95,7 @@ async def get_links(caller: Viewing, project: ProjectName, freight: FreightName)
     return await caller.json({"links": []})
 
 
-@router.post("/{freight}/approve", operation_id="ApproveFreight")
+@router.post("/{freight}/approve", response_class=Response, operation_id="ApproveFreight")
 async def approve(
     caller: Approving,
     project: ProjectName,
@@ -114,7 +114,7 @@ async def approve(
     return Response(status_code=200)
 
 
-@router.patch("/{freight}/alias", operation_id="PatchFreightAlias")
+@router.patch("/{freight}/alias", response_class=Response, operation_id="PatchFreightAlias")
 async def patch_alias(
     caller: Editing,
     project: ProjectName,

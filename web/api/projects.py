@@ -85,7 +85,7 @@ async def get_project_config(
     return await caller.json(config)
 
 
-@router.post("/{project}/config/refresh", operation_id="RefreshProjectConfig", tags=["Config"])
+@router.post("/{project}/config/refresh", response_class=Response, operation_id="RefreshProjectConfig", tags=["Config"])
 async def refresh_project_config(caller: Refreshing, project: ProjectName) -> Response:
     """Nothing needs it: a ProjectConfig takes effect when it is applied. Checks that there is one."""
     await project_config(caller, project)

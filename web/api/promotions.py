@@ -74,7 +74,7 @@ async def get_promotion(
     return await caller.json(caller.shown(versioned(shown)))
 
 
-@router.post("/{promotion}/abort", operation_id="AbortPromotion")
+@router.post("/{promotion}/abort", response_class=Response, operation_id="AbortPromotion")
 async def abort(caller: Viewing, project: ProjectName, promotion: PromotionName) -> Response:
     """Abort a Promotion; nothing changes where it is over."""
     shown = await _existing(caller, project, promotion)
@@ -85,7 +85,7 @@ async def abort(caller: Viewing, project: ProjectName, promotion: PromotionName)
     return Response(status_code=200)
 
 
-@router.post("/{promotion}/refresh", operation_id="RefreshPromotion")
+@router.post("/{promotion}/refresh", response_class=Response, operation_id="RefreshPromotion")
 async def refresh(caller: Viewing, project: ProjectName, promotion: PromotionName) -> Response:
     """Have the step that waits look at once."""
     shown = await _existing(caller, project, promotion)

@@ -121,7 +121,7 @@ async def delete_stage(
     return Response(status_code=204)
 
 
-@router.post("/{stage}/refresh", operation_id="RefreshStage")
+@router.post("/{stage}/refresh", response_class=Response, operation_id="RefreshStage")
 async def refresh_stage(caller: Refreshing, project: ProjectName, stage: StageName) -> Response:
     """Have the Stage look at its health, and at everything else, anew."""
     await caller.towpath.refresh_stage(project, stage)
@@ -186,7 +186,7 @@ async def promote_downstream(
     return JSONResponse(answer, 201)
 
 
-@router.post("/{stage}/verification", operation_id="Reverify", tags=["Verifications"])
+@router.post("/{stage}/verification", response_class=Response, operation_id="Reverify", tags=["Verifications"])
 async def verify(caller: Verifying, project: ProjectName, stage: StageName) -> Response:
     """Verify again what the Stage holds."""
     await caller.towpath.verify(project, stage)
@@ -194,7 +194,9 @@ async def verify(caller: Verifying, project: ProjectName, stage: StageName) -> R
     return Response(status_code=200)
 
 
-@router.post("/{stage}/verification/abort", operation_id="AbortVerification", tags=["Verifications"])
+@router.post(
+    "/{stage}/verification/abort", response_class=Response, operation_id="AbortVerification", tags=["Verifications"]
+)
 async def abort_verification(caller: Verifying, project: ProjectName, stage: StageName) -> Response:
     """Abort the verification that runs in the Stage."""
     await caller.towpath.abort_verification(project, stage)

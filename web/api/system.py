@@ -72,7 +72,7 @@ async def get_cluster_config(caller: Viewing, watched: Annotated[bool, Query(ali
     return await caller.json(found)
 
 
-@router.post("/cluster-config/refresh", operation_id="RefreshClusterConfig", tags=["Config"])
+@router.post("/cluster-config/refresh", response_class=Response, operation_id="RefreshClusterConfig", tags=["Config"])
 async def refresh_cluster_config(caller: Refreshing) -> Response:
     """Nothing needs it: a ClusterConfig takes effect when it is applied. Checks that there is one."""
     await cluster_config(caller)

@@ -63,7 +63,7 @@ async def get_warehouse(
     return await caller.json(caller.shown(versioned(shown)))
 
 
-@router.post("/{warehouse}/refresh", operation_id="RefreshWarehouse")
+@router.post("/{warehouse}/refresh", response_class=Response, operation_id="RefreshWarehouse")
 async def refresh_warehouse(caller: Refreshing, project: ProjectName, warehouse: WarehouseName) -> Response:
     """Have the Warehouse look for new artifacts now."""
     await caller.towpath.refresh_warehouse(project, warehouse)
