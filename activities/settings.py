@@ -97,6 +97,11 @@ class ActivitySettings(BaseSettings):
     git_author_email: str = Field(
         default="towpath@users.noreply.localhost", min_length=1, description="Its e-mail address."
     )
+    git_signing_key_file: Path | None = Field(
+        default=None,
+        description="File with the armored private GPG key, without a passphrase, that commits and tags are signed "
+        "with where git-clone names no author.",
+    )
     git_timeout: float = Field(default=60.0, gt=0, description="Seconds a local Git command may take.")
     git_transfer_timeout: float = Field(
         default=600.0, gt=0, description="Seconds a Git command may take that talks to a remote."
@@ -108,8 +113,8 @@ class ActivitySettings(BaseSettings):
     )
     git_push_integration_policy: Literal["AlwaysRebase", "RebaseOrMerge", "RebaseOrFail", "AlwaysMerge"] = Field(
         default="AlwaysRebase",
-        description="How git-push integrates what the remote branch has and the local one has not. Commits are never "
-        "signed here, so the Or policies rebase unless a local commit carries a signature.",
+        description="How git-push integrates what the remote branch has and the local one has not. The Or "
+        "policies rebase where commits keep what they have: all are signed by git-clone's key, or, without one, none.",
     )
     github_push_max_revisions: int = Field(
         default=10, gt=0, description="Commits that one github-push step may make anew at GitHub."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from model.api_tokens import ApiToken
 from model.base import Json, Message, Time
 from model.freezes import Freeze
 from model.projects import ClusterSnapshot, StageEntry, WarehouseEntry
@@ -33,6 +34,8 @@ class ProjectState(Message):
     #: Freezes of this Project, oldest first; the last may be in force.
     freezes: list[Freeze] = Field(default_factory=list)
     retired: bool = False
+    #: API tokens of this Project, by their hashes.
+    tokens: list[ApiToken] = Field(default_factory=list)
 
 
 class ClusterState(Message):
@@ -48,3 +51,5 @@ class ClusterState(Message):
     #: Freezes of everything, oldest first; the last may be in force.
     freezes: list[Freeze] = Field(default_factory=list)
     revision: int = 0
+    #: API tokens of the system, by their hashes.
+    tokens: list[ApiToken] = Field(default_factory=list)

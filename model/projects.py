@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from model.annotations import Settings
 from model.base import Json, Message, Time
 from model.freezes import Freeze
 from model.resources.project_config import PromotionWindow
@@ -84,6 +85,7 @@ class ClusterSnapshot(Message):
     kinds: dict[str, StepKind] = Field(default_factory=dict)
     #: Of the ClusterConfig.
     windows: list[PromotionWindow] = Field(default_factory=list)
+    settings: Settings = Settings()
     #: Of everything; in force.
     freezes: list[Freeze] = Field(default_factory=list)
 

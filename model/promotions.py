@@ -161,6 +161,8 @@ class PromotionFinished(Message):
     health_checks: list[HealthCheckStep] = Field(default_factory=list)
     #: It went back by itself to what had been verified before.
     rollback: bool = False
+    #: Why it could start in a closed promotion window; `actor` says who wanted that.
+    override_window: str = ""
 
 
 class StepGlance(Message):
@@ -201,6 +203,10 @@ class PromotionView(Message):
     created_at: Time
     started_at: Time | None = None
     finished_at: Time | None = None
+    #: It was aborted, and the steps that clean up run until then at most. None: none do.
+    cleaning_up_until: Time | None = None
+    #: Why it may start, or started, in a closed promotion window; empty: it doesn't ask for that.
+    override_window: str = ""
     steps: list[StepRecord] = Field(default_factory=list)
 
 

@@ -96,9 +96,11 @@ def _fits(pattern: str, stage: str) -> bool:
         return False
 
 
-#: Roles that are always there, so that tokens can be made for them. They bind nobody by themselves.
-PROJECT_ROLES = tuple(ProjectRole(name=kind.value, role=kind.value) for kind in RoleKind)
-SYSTEM_ROLES = tuple(SystemRole.model_validate({"name": kind, "role": kind}) for kind in ("viewer", "admin"))
+#: Roles that are always there, under Kargo's names, so that tokens can be made for them. They bind nobody.
+PROJECT_ROLES = tuple(ProjectRole(name=f"kargo-{kind}", role=kind.value) for kind in RoleKind)
+SYSTEM_ROLES = tuple(
+    SystemRole.model_validate({"name": f"kargo-{kind}", "role": kind}) for kind in (RoleKind.VIEWER, RoleKind.ADMIN)
+)
 
 
 def with_built_in(roles: Sequence[Role], project: str) -> list[Role]:

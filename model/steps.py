@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from enum import StrEnum
 
@@ -15,6 +16,9 @@ from model.references import (
     HealthCheckStep,
     RequestedOrigin,
 )
+
+#: A condition that asks `aborted()`.
+_ASKS_ABORTED = re.compile(r"\baborted\s*\(")
 
 
 class Effect(StrEnum):
@@ -76,6 +80,11 @@ class PlannedStep(Message):
     timeout: timedelta | None = None
     vars: list[ExpressionVariable] = Field(default_factory=list)
 
+    @property
+    def cleans_up(self) -> bool:
+        """Whether it is to be looked at after an abort: its `if` asks `aborted()`, which nothing in Kargo does."""
+        return bool(_ASKS_ABORTED.search(self.condition))
+
     def effective_timeout(self) -> timedelta | None:
         """`retry.timeout`, else the kind's; `0s` means none."""
         bound = self.kind.timeout if self.timeout is None else self.timeout
@@ -124,6 +133,8 @@ class StepRequest(Message):
     statuses: dict[str, StepStatus] = Field(default_factory=dict)
     #: An earlier step failed without continueOnError: what `failure()` says.
     failed: bool = False
+    #: The promotion was aborted, and this is one of the steps that clean up: what `aborted()` says.
+    aborted: bool = False
     #: When this step started first; the same in a rebuild, so that what it makes has the same dates.
     started_at: Time
     #: Create the workspace where it is missing (the first step on a host). Otherwise a missing one is WorkspaceLost.
@@ -134,6 +145,8 @@ class StepRequest(Message):
     recorded: dict[str, Json] | None = None
     #: An earlier attempt may have acted without its outcome being known.
     repeated: bool = False
+    #: Nothing outside of the workspace may change: it is thrown away.
+    preview: bool = False
 
 
 class StepResult(Message):

@@ -161,7 +161,7 @@ async def _check_steps(calls: Calls, located: Sequence[Located]) -> CheckStepsRe
     request = CheckStepsRequest(uses=step_uses(located))
     if not request.uses:
         return CheckStepsReport()
-    return await calls.update_with_start(CLUSTER, _cluster_start(), "check_steps", CheckStepsReport, request)
+    return await calls.update_with_start(CLUSTER, cluster_start(), "check_steps", CheckStepsReport, request)
 
 
 def step_uses(located: Sequence[Located]) -> list[StepUse]:
@@ -185,7 +185,7 @@ def step_uses(located: Sequence[Located]) -> list[StepUse]:
 
 async def _send(calls: Calls, owner: str, request: ApplyRequest) -> ApplyResult:
     if not owner:
-        return await calls.update_with_start(CLUSTER, _cluster_start(), "apply", ApplyResult, request)
+        return await calls.update_with_start(CLUSTER, cluster_start(), "apply", ApplyResult, request)
     target = project_target(owner)
     # A Project hands out what is new one by one: a large set takes its time.
     timeout = UPDATE_TIMEOUT + len(request.manifests) * timedelta(seconds=1)
@@ -203,10 +203,11 @@ async def _send(calls: Calls, owner: str, request: ApplyRequest) -> ApplyResult:
 async def describe_steps(calls: Calls, name: str = "") -> StepDescriptions:
     """What the workers' steps are: all of them, or one with its schemas."""
     request = DescribeStepsRequest(name=name)
-    return await calls.update_with_start(CLUSTER, _cluster_start(), "describe_steps", StepDescriptions, request)
+    return await calls.update_with_start(CLUSTER, cluster_start(), "describe_steps", StepDescriptions, request)
 
 
-def _cluster_start() -> Start:
+def cluster_start() -> Start:
+    """How the Cluster begins, where nothing was applied before."""
     return Start(
         workflow="Cluster",
         arg=ClusterState(),

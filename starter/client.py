@@ -6,9 +6,9 @@ The command line and the web API are both built upon this.
 from __future__ import annotations
 
 import asyncio
-import copy
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from random import SystemRandom
@@ -19,11 +19,14 @@ from temporalio.common import TypedSearchAttributes
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
 from model import names
+from model.api_tokens import AccessView, CreateTokenRequest, RevokeTokenRequest
 from model.availability import availability
+from model.base import format_time
 from model.explanation import StageExplanation
 from model.freezes import FreezeRequest, ThawRequest
 from model.freight_choice import Choice
 from model.freight_status import FreightRecord
+from model.previews import PreviewDraft, PreviewRequest, PreviewResult
 from model.projects import ProjectView
 from model.promotions import (
     AbortRequest,
@@ -50,7 +53,7 @@ from model.warehouses import (
     RefreshRequest,
 )
 from starter import kinds
-from starter.applying import Applied, apply_manifests, describe_steps
+from starter.applying import Applied, apply_manifests, cluster_start, describe_steps
 from starter.archive import Backup, restore_backup, take_backup
 from starter.calls import UPDATE_TIMEOUT, Calls, Start, Target
 from starter.deleting import Deleted, Reference, check_there, delete_resources
@@ -83,6 +86,7 @@ from starter.shapes import (
 from starter.targets import (
     CLUSTER,
     fanout_target,
+    preview_target,
     project_target,
     promotion_target,
     stage_target,
@@ -102,6 +106,8 @@ BREADTH = 16
 SHORTEST_PREFIX = 7
 #: The longest `refresh` waits for a look to be over.
 REFRESH_TIMEOUT = timedelta(minutes=10)
+#: The longest a preview may take.
+PREVIEW_TIMEOUT = timedelta(minutes=10)
 
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
 
@@ -151,8 +157,8 @@ class Towpath:
             raise InvalidInput(str(error)) from error
 
     def acting(self, actor: str) -> Towpath:
-        """The same client for somebody else who acts through it, in Kargo's notation; costs nothing."""
-        other = copy.copy(self)
+        """The same client, for somebody else: who is named acts in what is done through it."""
+        other = copy(self)
         other.actor = actor
         return other
 
@@ -290,6 +296,43 @@ class Towpath:
             return await self.calls.query(CLUSTER, "view", dict, open_only=True)
         except NotFound:
             return {}
+
+    # Who may
+
+    async def access_view(self, project: str = "") -> AccessView:
+        """Roles and API tokens of a Project, or of the system where none is named."""
+        if project:
+            check_name("Project", project)
+            return await self.calls.query(project_target(project), "access", AccessView, open_only=True)
+        try:
+            return await self.calls.query(CLUSTER, "access", AccessView, open_only=True)
+        except NotFound:
+            # Nothing has been applied yet.
+            return AccessView()
+
+    async def create_token(self, project: str, name: str, role: str, hashed: str, lifetime: timedelta) -> Outcome:
+        """Has an API token remembered by its hash; `project` empty: one of the system. Raises Refused."""
+        check_name("API token", name)
+        request = CreateTokenRequest(name=name, role=role, hash=hashed, lifetime=lifetime, actor=self.actor)
+        if project:
+            check_name("Project", project)
+            return await self._ask(project_target(project), "create_token", request)
+        outcome = await self.calls.update_with_start(CLUSTER, cluster_start(), "create_token", Outcome, request)
+        if not outcome.ok:
+            raise Refused(outcome.message)
+        return outcome
+
+    async def revoke_token(self, project: str, name: str) -> Outcome:
+        """Has an API token forgotten. Raises NotFound where there is none."""
+        check_name("API token", name)
+        if project:
+            check_name("Project", project)
+        target = project_target(project) if project else CLUSTER
+        request = RevokeTokenRequest(name=name, actor=self.actor)
+        outcome = await self.calls.update(target, "revoke_token", Outcome, request)
+        if not outcome.ok:
+            raise NotFound(outcome.message)
+        return outcome
 
     # Warehouses and Freight
 
@@ -606,6 +649,26 @@ class Towpath:
         )
         return await self._admission(promotion_target(project, name), start)
 
+    async def preview(self, project: str, stage: str, *, freight: str = "", alias: str = "") -> PreviewResult:
+        """What a Promotion would commit: its steps are run in a workspace that is thrown away, but for those that act
+        outside. Raises Refused where the Stage has no plan for it, WorkerSilent after `PREVIEW_TIMEOUT`.
+        """
+        check_name("Project", project)
+        check_name("Stage", stage)
+        record = await self.find_freight(project, freight, alias)
+        draft = await self.calls.query(stage_target(project, stage), "draft", PreviewDraft, record, open_only=True)
+        if draft.plan is None or draft.context is None:
+            raise Refused(f"Stage {stage} can't promote: {draft.refusal}")
+        name = self._run_name(stage, record.name)
+        start = Start(
+            workflow="Preview",
+            arg=PreviewRequest(context=draft.context.model_copy(update={"actor": self.actor}), plan=draft.plan),
+            search_attributes=self._attributes(project, stage, record),
+            summary=f"what {record.alias or record.name[:7]} would change in {stage}",
+        )
+        result = await self.calls.execute(preview_target(project, name), start, PreviewResult, PREVIEW_TIMEOUT)
+        return result.model_copy(update={"unavailable": draft.unavailable})
+
     async def promote_downstream(self, project: str, stage: str, *, freight: str = "", alias: str = "") -> Admission:
         """Asks for a Promotion to each Stage immediately downstream of this one; its name is the FanOut's."""
         check_name("Project", project)
@@ -673,21 +736,25 @@ class Towpath:
         promotion, fanout = promotion_target(project, name), fanout_target(project, name)
         if await self.calls.running(fanout) and await self._abort(fanout, reason):
             return Outcome(message=f"the promotions of {name} are being aborted")
-        under_way = await self.calls.running(promotion) and not await self._is_over(project, name)
-        if under_way and await self._abort(promotion, reason):
-            return Outcome(message=f"Promotion {name} is being aborted")
+        if await self.calls.running(promotion):
+            view = await self._seen(project, name)
+            if view is not None and view.cleaning_up_until is not None:
+                until = format_time(view.cleaning_up_until)
+                return Outcome(message=f"Promotion {name} is aborted already: it cleans up, until {until} at most")
+            over = view is not None and view.phase is not None and view.phase.terminal
+            if not over and await self._abort(promotion, reason):
+                return Outcome(message=f"Promotion {name} is being aborted")
         view = await self.promotion_view(project, name)
         phase = view.phase.value if view.phase else "refused"
         return Outcome(message=f"Promotion {name} is over already: {phase}")
 
-    async def _is_over(self, project: str, name: str) -> bool:
-        """Whether its phase is final, though its workflow may take a moment to close."""
+    async def _seen(self, project: str, name: str) -> PromotionView | None:
+        """A Promotion whose workflow may take a moment to close. None: nobody answers."""
         try:
-            view = await self.promotion_view(project, name)
+            return await self.promotion_view(project, name)
         except WorkerSilent:
             # What is to be aborted may be just what keeps the worker busy.
-            return False
-        return view.phase is not None and view.phase.terminal
+            return None
 
     async def _abort(self, target: Target, reason: str) -> bool:
         """Aborts a run. False: it was over before it heard of it."""

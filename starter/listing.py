@@ -18,6 +18,8 @@ class ProjectSummary(Message):
     warehouses: int = 0
     #: How many receivers of webhooks its ProjectConfig has.
     receivers: int = 0
+    #: Digest of its roles and API tokens; empty: it has neither.
+    access: str = ""
 
 
 class ProjectLine(Message):

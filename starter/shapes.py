@@ -12,6 +12,8 @@ from model.steps import StepStatus
 from starter.kinds import PROJECT, PROJECT_CONFIG, PROMOTION, Kind
 
 ACTOR_ANNOTATION = "kargo.akuity.io/create-actor"
+#: Why a Promotion may start in a closed promotion window.
+OVERRIDE_ANNOTATION = "towpath/override-window"
 
 Resource = dict[str, Json]
 
@@ -78,8 +80,9 @@ def promotion_summary(
 def promotion_resource(view: PromotionView) -> Resource:
     """A Promotion, in Kargo's shape (api/v1alpha1/promotion_types.go)."""
     shown = resource(PROMOTION, view.name, view.project, view.created_at)
-    if view.actor:
-        shown["metadata"]["annotations"] = {ACTOR_ANNOTATION: view.actor}
+    annotations = {ACTOR_ANNOTATION: view.actor, OVERRIDE_ANNOTATION: view.override_window}
+    if any(annotations.values()):
+        shown["metadata"]["annotations"] = {name: value for name, value in annotations.items() if value}
     shown["spec"] = {
         "stage": view.stage,
         "freight": view.freight,

@@ -11,10 +11,19 @@ from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_e
 with workflow.unsafe.imports_passed_through():
     from pydantic import Field
 
+    from model.api_tokens import (
+        AccessView,
+        CreateTokenRequest,
+        RevokeTokenRequest,
+        TokenRefused,
+        roles_in,
+        with_token,
+        without_token,
+    )
     from model.base import Json, Message
     from model.freezes import Freeze, FreezeRequest, ThawRequest, active, frozen, thawed
     from model.names import project_id
-    from model.project_rules import cluster_windows
+    from model.project_rules import cluster_windows, config_settings
     from model.project_state import ClusterState
     from model.projects import Action, AppliedResource, ApplyRequest, ApplyResult, ClusterSnapshot, DeleteRequest
     from model.steps import CheckStepsReport, CheckStepsRequest, DescribeStepsRequest, StepDescriptions
@@ -94,6 +103,26 @@ class Cluster:
         return Outcome(message="everything is thawed")
 
     @workflow.update
+    async def create_token(self, message: CreateTokenRequest) -> Outcome:
+        """Remember an API token of the system, by its hash."""
+        try:
+            self.state.tokens = with_token(self.state.tokens, message, workflow.now())
+        except TokenRefused as error:
+            return Outcome(ok=False, message=str(error))
+        self._touch()
+        return Outcome(message=f"API token {message.name} is created")
+
+    @workflow.update
+    async def revoke_token(self, message: RevokeTokenRequest) -> Outcome:
+        """Forget an API token: it is valid no longer."""
+        try:
+            self.state.tokens = without_token(self.state.tokens, message.name)
+        except TokenRefused as error:
+            return Outcome(ok=False, message=str(error))
+        self._touch()
+        return Outcome(message=f"API token {message.name} is deleted")
+
+    @workflow.update
     async def check_steps(self, message: CheckStepsRequest) -> CheckStepsReport:
         """Have a worker, which knows its steps, check their uses in a set of manifests."""
         try:
@@ -148,6 +177,11 @@ class Cluster:
         )
 
     @workflow.query
+    def access(self) -> AccessView:
+        """Who may do what everywhere: roles as declared, and API tokens."""
+        return AccessView(roles=roles_in(self.state.config), tokens=self.state.tokens)
+
+    @workflow.query
     def export(self) -> ClusterState:
         """The whole state, for backups."""
         return self.state
@@ -172,6 +206,7 @@ class Cluster:
             templates=self.state.templates,
             kinds=self.state.kinds,
             windows=cluster_windows(self.state.config),
+            settings=config_settings(self.state.config),
             freezes=active(self.state.freezes),
         )
         empty = not self.state.tasks and not self.state.templates and self.state.revision == 0

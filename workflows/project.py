@@ -14,6 +14,15 @@ from temporalio.exceptions import (
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
+    from model.api_tokens import (
+        AccessView,
+        CreateTokenRequest,
+        RevokeTokenRequest,
+        TokenRefused,
+        roles_in,
+        with_token,
+        without_token,
+    )
     from model.base import Json
     from model.freezes import FreezeRequest, ThawRequest, active, frozen, thawed
     from model.names import CLUSTER, stage_id, warehouse_id
@@ -115,6 +124,26 @@ class Project:
         return Outcome(message=f"Project {self.state.project} is thawed")
 
     @workflow.update
+    async def create_token(self, message: CreateTokenRequest) -> Outcome:
+        """Remember an API token of this Project, by its hash."""
+        try:
+            self.state.tokens = with_token(self.state.tokens, message, workflow.now())
+        except TokenRefused as error:
+            return Outcome(ok=False, message=str(error))
+        self._touch()
+        return Outcome(message=f"API token {message.name} is created")
+
+    @workflow.update
+    async def revoke_token(self, message: RevokeTokenRequest) -> Outcome:
+        """Forget an API token: it is valid no longer."""
+        try:
+            self.state.tokens = without_token(self.state.tokens, message.name)
+        except TokenRefused as error:
+            return Outcome(ok=False, message=str(error))
+        self._touch()
+        return Outcome(message=f"API token {message.name} is deleted")
+
+    @workflow.update
     async def retire(self, message: RetireRequest) -> Outcome:
         """End the Project, once its Stages and Warehouses are gone."""
         async with self.applying:
@@ -161,6 +190,11 @@ class Project:
             created_at=self.state.created_at,
             config_created_at=self.state.config_created_at,
         )
+
+    @workflow.query
+    def access(self) -> AccessView:
+        """Who may do what in the Project: roles as declared, and API tokens."""
+        return AccessView(roles=roles_in(self.state.config), tokens=self.state.tokens)
 
     @workflow.query
     def export(self) -> ProjectState:
@@ -303,11 +337,15 @@ class Project:
 
     def _show(self) -> None:
         receivers = (self.state.config or {}).get("spec", {}).get("webhookReceivers", [])
-        glance = {
+        glance: dict[str, Json] = {
             "stages": len(self.state.stages),
             "warehouses": len(self.state.warehouses),
             "receivers": len(receivers),
         }
+        access = self.access()
+        if access.roles or access.tokens:
+            # Whoever has read them once need not again until this is another.
+            glance["access"] = digest(access.model_dump(mode="json"))
         if repr(glance) != self.shown:
             self.shown = repr(glance)
             workflow.upsert_memo({SUMMARY: glance})

@@ -11,6 +11,7 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
+    from model.annotations import read_settings
     from model.base import Json
     from model.candidates import candidates, find_freight, freight_availability
     from model.conditions import note
@@ -21,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from model.holds import apply_intent, intent_of, tidy
     from model.names import new_ulid, project_id, promotion_id, run_name, task_queue, verification_id, warehouse_id
     from model.plan import PlanRefused, make_plan
+    from model.previews import PreviewDraft
     from model.projects import Retired
     from model.promotions import (
         AbortRequest,
@@ -48,6 +50,7 @@ with workflow.unsafe.imports_passed_through():
     from model.rollbacks import rollback as due_rollback
     from model.stage_rules import (
         SETTLING,
+        closed_to_all,
         collection_for,
         may_verify,
         needs_verification,
@@ -191,6 +194,9 @@ class Stage:
         last = self.state.last_promotion
         if last is not None and last.phase is not PromotionPhase.SUCCEEDED:
             return Outcome(ok=False, message=f"the last Promotion, {last.name}, did not succeed: promote first")
+        if self.stage.spec.verification is None:
+            why = "it names no templates, what it holds counts as verified once it is Healthy"
+            return Outcome(ok=False, message=f"there is nothing to verify in Stage {self.state.name}: {why}")
         self.state.reverify = message.actor
         self._touch()
         return Outcome(message=f"Stage {self.state.name} will be verified again")
@@ -276,6 +282,28 @@ class Stage:
         return explain(self.state, self.stage, freight, self._waiting(), workflow.now())
 
     @workflow.query
+    def draft(self, freight: FreightRecord) -> PreviewDraft:
+        """What a promotion of this Freight would do, if it began now; nothing is asked for by it."""
+        if self.stage is None:
+            return PreviewDraft(refusal=f"Stage {self.state.name} is not configured yet")
+        try:
+            plan = self._plan()
+        except PlanRefused as refusal:
+            return PreviewDraft(refusal=str(refusal))
+        verdict = freight_availability(self.stage, self.state, freight, workflow.now())
+        context = PromotionContext(
+            project=self.state.project,
+            stage=self.state.name,
+            promotion=f"{self.state.name}.preview.{freight.name[:7]}",
+            freight=freight.reference,
+            freight_alias=freight.alias,
+            collection=collection_for(self.stage, self.state, freight.reference),
+            origins=self._origins(),
+            shard=self.stage.spec.shard or "",
+        )
+        return PreviewDraft(plan=plan, context=context, unavailable="" if verdict.available else verdict.reason)
+
+    @workflow.query
     def export(self) -> StageState:
         """The whole state, for backups."""
         return self.state
@@ -328,11 +356,16 @@ class Stage:
     async def _decide_requests(self) -> None:
         """Accept or refuse each request; Freight unknown or unavailable here is asked for once before a no."""
         assert self.stage is not None
+        now = workflow.now()
         for request in list(self.state.inbox):
             # While another was being answered, this one may have been aborted, or everything have ended.
             if request not in self.state.inbox or self.state.retired:
                 continue
             if await self._known(request):
+                continue
+            strict = closed_to_all(self.state, now) if request.override_window else None
+            if strict is not None:
+                await self._refuse(request, f"{strict.reason}; without --override-window it would wait for that")
                 continue
             try:
                 plan = None if request.rerun and not self.stage.control_flow else self._plan()
@@ -477,7 +510,13 @@ class Stage:
         entry, collection = self.state.promoting.entry, self.state.promoting.collection
         self._release()
         self.state.last_promotion = message.model_copy(
-            update={"freight": entry.freight, "collection": collection, "rollback": entry.rollback}
+            update={
+                "freight": entry.freight,
+                "actor": message.actor or entry.actor,
+                "collection": collection,
+                "rollback": entry.rollback,
+                "override_window": entry.override_window,
+            }
         )
         if not entry.rollback or message.phase is not PromotionPhase.SUCCEEDED:
             self.state.rolling_back = []
@@ -667,6 +706,8 @@ class Stage:
 
     def _look_after_health(self) -> None:
         """Run the registered checks for as long as their Freight is current: quickly while settling, slowly later."""
+        assert self.stage is not None
+        own = read_settings(self.stage.metadata.annotations)
         last = self.state.last_promotion
         checks = last.health_checks if last and last.phase is PromotionPhase.SUCCEEDED else []
         if not checks or self.state.promoting is not None:
@@ -676,7 +717,8 @@ class Stage:
         status = self.state.health.status if self.state.health else None
         self.health_watch.watch(
             HealthRequest(project=self.state.project, stage=self.state.name, checks=checks, known=self.state.health),
-            quick=settling and status in (None, HealthState.PROGRESSING, HealthState.UNKNOWN),
+            settling=settling and status in (None, HealthState.PROGRESSING, HealthState.UNKNOWN),
+            longest=own.health_interval or self.state.bundle.health_interval,
             task_queue=self._shard_queue(),
         )
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 
 from activities.credentials import CredentialKind, CredentialUnsupported
 from activities.discovery.look import Look, LookFailed, subscriber
-from activities.git.errors import GitError, GitTimeout, RemoteUnreachable
+from activities.git.errors import GitError, GitTimeout, RemoteBusy, RemoteUnreachable
 from activities.git.history import Commit, History, Tag, history
 from activities.git.refs import Remote, RemoteRefs
 from expressions.environment import commit_environment, evaluate_criterion, tag_environment
@@ -290,5 +290,8 @@ def _host(repo_url: str) -> str:
 
 
 def _failure(error: GitError | CredentialUnsupported) -> LookFailed:
+    if isinstance(error, RemoteBusy):
+        plight = "it takes no more requests for now"
+        return LookFailed(str(error), plight=plight, limited=True, retry_after=error.retry_after)
     troubled = isinstance(error, RemoteUnreachable | GitTimeout)
     return LookFailed(str(error), plight="it is in trouble or can't be reached" if troubled else "")

@@ -102,6 +102,8 @@ class GitCommand:
     def __init__(self, settings: ActivitySettings) -> None:
         self.settings = settings
         self._addresses: dict[tuple[str, float], str] = {}
+        #: When the operator's config file was changed, and whether it only rewrites addresses.
+        self._only_rewrites: tuple[float, bool] | None = None
 
     async def run(
         self,
@@ -112,15 +114,17 @@ class GitCommand:
         remote: Remote | None = None,
         environment: Mapping[str, str] | None = None,
         stdin: str | None = None,
+        config: Mapping[str, str] | None = None,
         accept: Sequence[int] = (0,),
         timeout: float | None = None,
     ) -> Output:
         """Run `git <args>`, and return its output when its exit code is one of `accept`.
 
-        `remote` is what the command talks to: its credential is at hand, and the longer timeout holds.
+        `remote` is what the command talks to: its credential is at hand, and the longer timeout holds. `config` is
+        configuration for this command alone.
         Raises the errors of activities.git.errors. When cancelled or too late, Git and all it started is killed.
         """
-        env = await self._environment(remote)
+        env = await self._environment(remote, config)
         if git_dir is not None:
             env["GIT_DIR"] = str(git_dir)
         if work_tree is not None:
@@ -203,9 +207,9 @@ class GitCommand:
         }
         return env
 
-    async def _environment(self, remote: Remote | None) -> dict[str, str]:
+    async def _environment(self, remote: Remote | None, given: Mapping[str, str] | None) -> dict[str, str]:
         env = self.base_environment()
-        config = dict(_CONFIG)
+        config = {**_CONFIG, **(given or {})}
         for transport in self.settings.git_transports:
             config[f"protocol.{transport}.allow"] = "always"
         if remote is not None:
@@ -218,7 +222,7 @@ class GitCommand:
                     "use https with username and password"
                 )
             address = await self.address(remote.url)
-            if credential is not None and self._may_see_credentials(address):
+            if credential is not None and self.login(remote, address):
                 parts = urlsplit(address)
                 env["GIT_ASKPASS"] = str(await asyncio.to_thread(self._askpass))
                 env["TOWPATH_GIT_HOST"] = parts.netloc.rpartition("@")[2]
@@ -232,25 +236,41 @@ class GitCommand:
 
     async def address(self, url: str) -> str:
         """Where this address really leads, after the operator's `url.<base>.insteadOf`."""
-        file = self.settings.git_config_file
-        if file is None:
+        if self.settings.git_config_file is None:
             return url
-        try:
-            changed = (await asyncio.to_thread(file.stat)).st_mtime
-        except OSError as error:
-            raise GitError(
-                f"the Git config file {file} (TOWPATH_GIT_CONFIG_FILE) can't be read: {error.strerror}"
-            ) from None
+        changed = self._changed(self.settings.git_config_file)
         known = self._addresses.get((url, changed))
         if known is None:
             known = (await self.run("ls-remote", "--get-url", "--", url, cwd=Path("/"))).out.strip()
             self._addresses[url, changed] = known
         return known
 
-    def _may_see_credentials(self, address: str) -> bool:
-        return address.startswith("https://") or (
-            address.startswith("http://") and self.settings.allow_credentials_over_http
-        )
+    async def only_rewrites(self) -> bool:
+        """Whether the operator's config says nothing but where addresses really lead."""
+        file = self.settings.git_config_file
+        if file is None:
+            return True
+        changed = self._changed(file)
+        if self._only_rewrites is None or self._only_rewrites[0] != changed:
+            names = await self.run("config", "--file", str(file), "--name-only", "--list", cwd=Path("/"))
+            self._only_rewrites = changed, all(name.startswith("url.") for name in names.lines())
+        return self._only_rewrites[1]
+
+    @staticmethod
+    def _changed(file: Path) -> float:
+        try:
+            return file.stat().st_mtime
+        except OSError as error:
+            raise GitError(
+                f"the Git config file {file} (TOWPATH_GIT_CONFIG_FILE) can't be read: {error.strerror}"
+            ) from None
+
+    def login(self, remote: Remote, address: str) -> tuple[str, str] | None:
+        """Username and password for a remote whose requests really go to `address`, where it may see them."""
+        open_to_all = address.startswith("http://") and not self.settings.allow_credentials_over_http
+        if remote.credential is None or not address.startswith(("https://", "http://")) or open_to_all:
+            return None
+        return remote.credential.username or "git", remote.credential.password
 
     def _askpass(self) -> Path:
         path = self.settings.data_directory / "askpass"

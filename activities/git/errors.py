@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 
 class GitError(Exception):
     """A Git command failed. The message holds no secrets, and Git's own words shortened."""
@@ -17,6 +19,14 @@ class AuthenticationRefused(GitError):
 
 class RemoteUnreachable(GitError):
     """The remote did not answer, or not as a Git server does."""
+
+
+class RemoteBusy(RemoteUnreachable):
+    """The remote's host has had too many requests. `retry_after`: for how long it wants none, where it says."""
+
+    def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class RefNotFound(GitError):

@@ -91,6 +91,8 @@ class StepContext:
     recorded: Mapping[str, Json] | None = None
     #: An earlier attempt may have acted without its outcome being known: look before acting.
     repeated: bool = False
+    #: The workspace is thrown away: nothing outside of it may change. Steps with the effect `external` aren't run then.
+    preview: bool = False
     health_checks: list[HealthCheckStep] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 

@@ -78,6 +78,7 @@ class Outcome:
     again: timedelta | None = None
     #: Trying again can't help.
     final: bool = False
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -108,6 +109,12 @@ class Attempt:
         if outcome.status in (StepStatus.FAILED, StepStatus.ERRORED) and await self._lost_its_workspace():
             raise self._workspace_lost()
         return self._conclude(outcome)
+
+    async def once(self) -> Outcome:
+        """How a first attempt ends, as it is: for a preview, which masks what it shows."""
+        outcome = await self._attempt(repeated=False)
+        outcome.warnings = self.warnings
+        return outcome
 
     async def _attempt(self, *, repeated: bool) -> Outcome:
         try:
@@ -172,6 +179,7 @@ class Attempt:
             outside=self.outside,
             recorded=request.recorded,
             repeated=repeated,
+            preview=request.preview,
             warnings=self.warnings,
         )
         output = await step.run(settings, context)

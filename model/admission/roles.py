@@ -8,7 +8,9 @@ from model.admission.names import is_label, is_name
 from model.findings import Findings, Path, error
 from model.name_patterns import BadNamePattern, name_pattern
 from model.resources.role import ProjectRole, Role
-from model.roles import RoleKind
+from model.roles import PROJECT_ROLES
+
+_BUILT_IN = frozenset(role.name for role in PROJECT_ROLES)
 
 
 def check_roles(roles: Sequence[Role]) -> Findings:
@@ -21,8 +23,9 @@ def check_roles(roles: Sequence[Role]) -> Findings:
         if role.name in first:
             yield error((*here, "name"), f"roles[{first[role.name]}] has the name {role.name} already")
         first.setdefault(role.name, place)
-        if role.name in list(RoleKind) and role.name != role.role:
-            yield error((*here, "role"), f"must be {role.name}, as the name says; else give it another name")
+        kind = role.name.removeprefix("kargo-")
+        if role.name in _BUILT_IN and kind != role.role:
+            yield error((*here, "role"), f"must be {kind}, as the name says; else give it another name")
         for number, token in enumerate(role.tokens):
             if not is_name(token):
                 yield error((*here, "tokens", number), f"{token!r} can't be the name of an API token")

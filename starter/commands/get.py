@@ -117,6 +117,8 @@ async def command(
         whole = not output.for_people and output is not Format.NAME
         items = await _list(towpath, found_kind, project, stage, warehouses, whole=whole)
     if items or not missing:
+        # Who asked for verifications, and not by Argo Rollouts' word for them, hears of verifications.
+        called = "verifications" if kind.lower().startswith("verification") else found_kind.plural
         where = f" in Project {project}" if found_kind.namespaced else ""
         print_resources(
             items,
@@ -124,7 +126,7 @@ async def command(
             output,
             single=len(names) + len(aliases) == 1,
             headers=not no_headers,
-            nothing=f"No {found_kind.plural} found{where}.",
+            nothing=f"No {called} found{where}.",
         )
     if missing:
         for lacking in missing[:-1]:

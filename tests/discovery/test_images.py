@@ -42,6 +42,7 @@ class Images:
             git=self.watcher.git,
             credentials=self.watcher.credentials,
             backoff=Backoff(),
+            turns=self.watcher.turns,
             thorough=thorough,
             cache_by_tag=policy,
         )

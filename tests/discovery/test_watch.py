@@ -138,7 +138,7 @@ async def test_first_look_reports_what_there_is_in_kargos_shape(
     }
 
 
-async def test_unchanged_look_costs_one_ls_remote_and_one_listing_of_tags(
+async def test_unchanged_look_costs_one_listing_of_refs_and_one_of_tags(
     watcher: Watcher,
     clock: Clock,
     image: dict[str, Any],
@@ -154,8 +154,8 @@ async def test_unchanged_look_costs_one_ls_remote_and_one_listing_of_tags(
 
     assert benign.next_retry_delay == timedelta(minutes=7)
     assert [found.kind for found in registry.requests] == ["tags"]
-    # What an ls-remote costs; a fetch would post twice more.
-    assert git_server.requests == {"GET info/refs": 1, "POST git-upload-pack": 1}
+    # A fetch would post twice more.
+    assert git_server.requests == {"POST git-upload-pack": 1}
 
 
 async def test_a_new_worker_remembers_what_its_predecessor_saw(
@@ -341,6 +341,26 @@ async def test_registry_that_says_wait_is_left_alone_by_all_warehouses(
     assert (await look(watcher, request(other, known=paused.observed))).error == ""
 
 
+async def test_git_host_that_says_wait_is_left_alone_by_all_warehouses(
+    watcher: Watcher, clock: Clock, git: dict[str, Any], git_server: GitServer
+) -> None:
+    other = {"git": {"repoURL": git_server.repository("other", {"a": "b"}).url}}
+    git_server.fail_with, git_server.retry_after = 429, "120"
+    failed = await look(watcher, request(git))
+    assert "takes no more requests for now (429)" in failed.error
+    assert timedelta(seconds=119) < failed.next_look <= timedelta(seconds=120)
+    git_server.requests.clear()
+
+    paused = await look(watcher, request(other, token="now"))
+
+    assert "left alone" in paused.error
+    assert not git_server.requests
+
+    git_server.fail_with = None
+    clock.passed += timedelta(seconds=121)
+    assert (await look(watcher, request(other, known=paused.observed))).error == ""
+
+
 async def test_repeated_failures_lengthen_the_pause(
     watcher: Watcher, clock: Clock, image: dict[str, Any], registry: Registry
 ) -> None:
@@ -518,7 +538,7 @@ async def test_public_addresses_are_reached_where_the_operator_says(
             ),
         )
     finally:
-        await watcher.registries.aclose()
+        await watcher.aclose()
 
     assert report.artifacts is not None
     assert report.artifacts.images[0].repo_url == "ghcr.io/akuity/guestbook"

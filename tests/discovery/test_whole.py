@@ -92,7 +92,8 @@ async def test_looks_at_nothing_new_leave_no_trace_and_news_arrives_by_itself(
 
         assert (await discovery.describe()).history_length == before
         assert {request.kind for request in registry.requests} == {"tags"}
-        assert git_server.requests["GET info/refs"] in {2, 3}
+        assert set(git_server.requests) == {"POST git-upload-pack"}
+        assert git_server.requests["POST git-upload-pack"] in {2, 3}
 
         registry.push("akuity/guestbook", "v0.2.0")
         second = (await heard(2))[1]

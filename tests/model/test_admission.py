@@ -495,6 +495,32 @@ def test_metadata(kind: str, name: str, namespace: str, problem: str) -> None:
     assert any(problem in found for found in said(resource(kind, name, namespace, spec=spec)))
 
 
+@pytest.mark.parametrize(
+    ("kind", "annotation", "value", "problem"),
+    [
+        ("Stage", "towpath/health-interval", "1m", ""),
+        ("ClusterConfig", "towpath/closed-windows", "nothing", ""),
+        ("ProjectConfig", "example.com/whatever", "x", ""),
+        ("Stage", "towpath/health-interval", "soon", "'soon' is not a duration"),
+        ("ProjectConfig", "towpath/health-interval", "1s", "'1s' is out of bounds: expected 10s to 24h0m0s"),
+        ("ProjectConfig", "towpath/closed-windows", "all", "'all' is not known: expected manual or nothing"),
+        ("Stage", "towpath/closed-windows", "nothing", "no such setting of Towpath's; it has towpath/health-interval"),
+        ("Warehouse", "towpath/health-interval", "1m", "a Warehouse has no such setting of Towpath's; it has none"),
+    ],
+)
+def test_annotations_of_towpath_are_checked(kind: str, annotation: str, value: str, problem: str) -> None:
+    spec: dict[str, Json] = {
+        "Stage": {"requestedFreight": [request()]},
+        "Warehouse": {"subscriptions": [image()]},
+    }.get(kind, {})
+    name, namespace = {"ProjectConfig": ("shop", "shop"), "ClusterConfig": ("cluster", "")}.get(kind, ("w", "shop"))
+    annotated = resource(kind, name, namespace, spec=spec)
+    annotated.metadata.annotations = {annotation: value}
+    found = [sentence for sentence in said(annotated) if "annotations" in sentence]
+    assert len(found) == bool(problem)
+    assert not problem or problem in found[0]
+
+
 def test_generated_names_are_refused() -> None:
     dev = stage("")
     dev.metadata.generate_name = "dev-"

@@ -98,7 +98,7 @@ def test_a_token_has_the_role_it_was_made_for_as_that_is_now_and_those_that_name
     known = with_built_in(declared, "shop")
 
     assert list(bound_to_token("x", "ci", known, "shop")) == [Grant(RoleKind.PROMOTER, "shop", ("dev",))]
-    assert list(bound_to_token("x", "viewer", known, "shop")) == [Grant(RoleKind.VIEWER, "shop")]
+    assert list(bound_to_token("x", "kargo-viewer", known, "shop")) == [Grant(RoleKind.VIEWER, "shop")]
     assert list(bound_to_token("deployer", "gone", known, "shop")) == [Grant(RoleKind.ADMIN, "shop")]
     assert list(bound_to_token("x", "gone", known, "shop")) == []
 
@@ -115,7 +115,7 @@ def problems(kind: str, *declared: dict[str, Any]) -> list[str]:
     ("role", "said"),
     [
         ({"name": "Devs", "role": "viewer"}, "can't be the name of a role"),
-        ({"name": "admin", "role": "viewer"}, "must be admin, as the name says"),
+        ({"name": "kargo-admin", "role": "viewer"}, "must be admin, as the name says"),
         ({"name": "devs", "role": "promoter", "stages": ["regex:("]}, "is not a regular expression"),
         ({"name": "devs", "role": "viewer", "stages": ["dev"]}, "for a promoter only"),
         ({"name": "devs", "role": "viewer", "tokens": ["a/b"]}, "can't be the name of an API token"),

@@ -76,3 +76,8 @@ def _no(identity: Identity, grants: Sequence[Grant], verb: Verb, project: str, s
     what = f"{verb} Stage {stage}" if stage else f"{verb}"
     # Whether a Project is there is nobody's business who may not see it.
     return f"{identity.display} may not {what}{where}; ask an admin for a role"
+
+
+def note(request: Request, *objects: str) -> None:
+    """What a request is about, as `Stage/dev`, for its line in the audit log; endpoints say it of what bodies name."""
+    request.state.noted.extend(objects)

@@ -52,7 +52,7 @@ ROUTERS = (
 
 
 def build_api(towpath: Towpath, boards: Boards, *more: APIRouter) -> FastAPI:
-    """The API upon a client. `more`: routers of other rooms, below the same prefix."""
+    """The API upon a client. `more`: routers of other rooms, below the same prefix, as they are without it."""
     app = FastAPI(
         title="Towpath",
         version=installed_version(),
