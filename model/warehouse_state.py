@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from model.base import Json, Message, Time
+from model.conditions import Transition
 from model.discovery import DiscoveryReport
 from model.freight_status import FreightRecord
 from model.warehouses import StageSubscription
@@ -32,21 +33,29 @@ class WarehouseState(Message):
     report: DiscoveryReport | None = None
     failing_since: Time | None = None
     last_refresh: str = ""
+    #: The last refresh that is over.
+    handled_refresh: str = ""
     #: Why the last discovery made no Freight; empty: it did, or there was nothing new.
     no_freight: str = ""
 
     #: By name.
     freight: dict[str, FreightRecord] = Field(default_factory=dict)
+    #: Stages that are to hear that this Warehouse begins anew, in the place of one of its name.
+    heralded: list[str] = Field(default_factory=list)
     #: By Stage.
     subscriptions: dict[str, StageSubscription] = Field(default_factory=dict)
     #: The last report number of each Stage, so that an older one changes nothing.
     sequences: dict[str, int] = Field(default_factory=dict)
     #: Freight that Stages want kept: queued, or in their history.
     kept: dict[str, list[str]] = Field(default_factory=dict)
+    #: Freight that Promotions to Stages wait or run with.
+    promoting: dict[str, list[str]] = Field(default_factory=dict)
     #: Freight that Stages asked about, until it is answered; then remembered as long as it is queued there.
     questions: dict[str, list[str]] = Field(default_factory=dict)
     #: Digest of what each Stage was last told.
     told: dict[str, str] = Field(default_factory=dict)
+    #: Since when each condition has the status it has, by type.
+    transitions: dict[str, Transition] = Field(default_factory=dict)
     version: int = 0
     #: Counts up with each change of a piece of Freight, so that who has seen some of them asks for the others.
     revision: int = 0

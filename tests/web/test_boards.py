@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,19 +12,13 @@ import pytest
 
 from starter.client import Towpath
 from starter.errors import NotFound
-from tests.starter.house import Rooms, in_project, manifests, rooms
+from tests.starter.house import Rooms, in_project, manifests
 from tests.workflows.house import project, stage, warehouse
 from web.board.boards import Boards
 from web.board.snapshot import Snapshot
 
 #: Seconds within which something must be shown.
 SOON = 20
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rooms]:
-    with rooms(tmp_path_factory.mktemp("house")) as built:
-        yield built
 
 
 class Counted:

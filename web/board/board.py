@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from model.base import Time
+from model.freight_status import FreightRecord
 from model.projects import ProjectView
-from model.promotions import PromotionView, StepRecord
 from model.resources.promotion import PromotionPhase
 from model.warehouse_view import describe_freight
 from model.warehouses import WarehouseChanges
-from starter import kinds
 from starter.client import Towpath
 from starter.errors import NotFound
-from starter.shapes import Resource, held, project_resource, promotion_resource
+from starter.listing import runs
+from starter.shapes import Resource, config_resource, project_resource, promotion_resource
 from starter.sightings import (
     PROJECT,
     PROMOTION,
@@ -35,8 +34,9 @@ from starter.sightings import (
     under_way,
 )
 from starter.targets import project_target, stage_target, warehouse_target
-from web.board.last_promotion import last_promotion
+from web.board.promotions import last_promotion, promotion_seen
 from web.board.snapshot import Snapshot
+from web.board.versions import version_of, versioned
 
 #: Seconds between two looks at everything.
 WHOLE = 60.0
@@ -44,6 +44,8 @@ WHOLE = 60.0
 OVERLAP = timedelta(seconds=10)
 #: Seconds for which what was just written to is asked directly, until visibility surely knows.
 WRITTEN = 5.0
+#: How many Promotions that are over are listed.
+PAST = 1000
 #: Queries under way at once.
 BREADTH = 16
 #: How old a Promotion that no Stage speaks of must be to be shown: younger ones may still be refused.
@@ -72,8 +74,10 @@ class Board:
         self._stages: dict[str, Resource] = {}
         self._warehouses: dict[str, Resource] = {}
         self._freight: dict[str, dict[str, Resource]] = {}
+        self._records: dict[str, FreightRecord] = {}
         self._seen: dict[str, WarehouseChanges] = {}
         self._promotions: dict[str, Resource] = {}
+        self._past: dict[str, Resource] | None = None
         self._config: Resource | None = None
         self._resource: Resource = {}
         self._digests: dict[Key, str] = {}
@@ -87,6 +91,15 @@ class Board:
                 self.snapshot = self._compose()
                 self.looked_at = begun
             return self.snapshot
+
+    async def past(self) -> dict[str, Resource]:
+        """Promotions that are over, by name, the latest of them."""
+        if self._past is None:
+            found = await self._towpath.calls.executions(runs(PROMOTION, self.project), PAST)
+            seen = [one for one in map(sighting, found) if one.over]
+            shown = [(one.name, await promotion_seen(self.project, one)) for one in reversed(seen)]
+            self._past = {name: versioned(promotion) for name, promotion in shown if promotion is not None}
+        return self._past
 
     def wrote(self, kind: str, name: str) -> None:
         """An entity or Promotion was just acted upon: the next looks ask it directly."""
@@ -160,9 +173,11 @@ class Board:
         gone = set(held_freight) - there if answer.whole else set(answer.forgotten)
         for freight in gone & set(held_freight):
             del held_freight[freight]
+            self._records.pop(freight, None)
             self._digests.pop(("Freight", freight), None)
         for record in answer.freight:
             held_freight[record.name] = self._keep("Freight", record.name, describe_freight(self.project, record))
+            self._records[record.name] = record
         self._warehouses[name] = self._keep(WAREHOUSE, name, answer.warehouse)
         self._seen[name] = answer.model_copy(update={"freight": [], "forgotten": [], "warehouse": {}})
 
@@ -170,11 +185,11 @@ class Board:
         view = await self._towpath.calls.query(project_target(self.project), "view", ProjectView, open_only=True)
         self._view = view
         self._resource = self._keep(PROJECT, self.project, project_resource(view))
-        if view.config is None:
+        config = config_resource(view)
+        if config is None:
             self._config = None
             self._digests.pop(("ProjectConfig", self.project), None)
         else:
-            config = held(kinds.PROJECT_CONFIG, self.project, self.project, view.config)
             self._config = self._keep("ProjectConfig", self.project, config)
 
     def _compare_with_project(self) -> set[Key]:
@@ -195,18 +210,18 @@ class Board:
         self._warehouses.pop(name, None)
         self._seen.pop(name, None)
         for freight in self._freight.pop(name, {}):
+            self._records.pop(freight, None)
             self._digests.pop(("Freight", freight), None)
 
     def _keep(self, kind: str, name: str, shown: Resource) -> Resource:
         """The resource, or the very one that was there, if it says the same."""
-        digest = hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:16]
+        digest = version_of(shown)
         if self._digests.get((kind, name)) == digest:
             known = self._known(kind, name)
             if known is not None:
                 return known
         self._digests[kind, name] = digest
-        metadata = {**shown.get("metadata", {}), "resourceVersion": digest}
-        return {**shown, "metadata": metadata}
+        return versioned(shown, digest)
 
     def _known(self, kind: str, name: str) -> Resource | None:
         if kind == "Freight":
@@ -248,29 +263,11 @@ class Board:
         self._forget_promotions()
 
     async def _show_promotion(self, seen: Sighting) -> None:
-        if not seen.phase:
-            # Refused: for everybody but Temporal's own UI it never was.
+        shown = await promotion_seen(self.project, seen)
+        if shown is None:
             self._forget(seen.name)
-            return
-        phase = PromotionPhase(seen.phase)
-        if seen.over and not phase.terminal:
-            phase = PromotionPhase.ERRORED
-        glance = await seen.promotion()
-        view = PromotionView(
-            project=self.project,
-            stage=seen.stage,
-            name=seen.name,
-            freight=seen.freight,
-            freight_alias=glance.freight_alias,
-            phase=PromotionPhase.RUNNING if phase is PromotionPhase.PENDING and glance.started_at else phase,
-            message=glance.message,
-            actor=glance.actor,
-            created_at=seen.started_at,
-            started_at=glance.started_at,
-            finished_at=glance.finished_at,
-            steps=[StepRecord.model_validate(step.model_dump()) for step in glance.steps],
-        )
-        self._promotions[seen.name] = self._keep(PROMOTION, seen.name, promotion_resource(view))
+        else:
+            self._promotions[seen.name] = self._keep(PROMOTION, seen.name, shown)
 
     async def _ask_promotion(self, name: str) -> None:
         async with self._gate:
@@ -299,6 +296,10 @@ class Board:
                 last[stage] = name
         for name, shown in list(self._promotions.items()):
             stage = shown["spec"]["stage"]
+            if self._past is not None and _over(shown):
+                self._past[name] = shown
+                while len(self._past) > PAST:
+                    del self._past[next(iter(self._past))]
             if stage not in self._stages or (_over(shown) and last[stage] != name):
                 self._forget(name)
         kept = set(self._promotions)
@@ -330,6 +331,7 @@ class Board:
             stages=dict(sorted(self._stages.items())),
             freight=freight,
             promotions=promotions,
+            records=dict(self._records),
         )
 
     def _decided(self, shown: Resource, now: datetime) -> bool:

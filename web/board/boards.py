@@ -74,6 +74,14 @@ class Boards:
                 if self._watches.get(project) is watch:
                     del self._watches[project]
 
+    async def promotions(self, project: str) -> tuple[Snapshot, dict[str, Resource]]:
+        """The Snapshot, and all Promotions by name: beside its own those that are over, the last thousand.
+
+        One call more, once: those that end from then on are remembered.
+        """
+        snapshot = await self.snapshot(project)
+        return snapshot, {**await self._board(project).past(), **snapshot.promotions}
+
     async def projects(self) -> list[Resource]:
         """All Projects, by name: one call, and one more for each that has changed."""
         return await self._list.get()

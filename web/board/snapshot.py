@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from model.freight_status import FreightRecord
 from starter.shapes import Resource
 
 
@@ -30,3 +31,5 @@ class Snapshot:
     freight: Mapping[str, Resource]
     #: Those that are not over, and at least the last one of each Stage. Outputs of steps stand in the Promotion alone.
     promotions: Mapping[str, Resource]
+    #: The Freight again, as its Warehouse keeps it: for `model.availability`.
+    records: Mapping[str, FreightRecord] = field(default_factory=dict)
