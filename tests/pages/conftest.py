@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.pages.browser import chromium
 from tests.pages.serving import Served
@@ -17,6 +17,8 @@ OpenPage = Callable[..., Page]
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    # Generous: what is awaited comes at once, unless the machine has other things to do.
+    expect.set_options(timeout=30_000)
     with chromium() as found:
         yield found
 
@@ -44,7 +46,7 @@ def visit(browser: Browser, served: Served) -> Iterator[OpenPage]:
             has_touch=phone,
         )
         contexts.append(context)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(30_000)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)

@@ -45,6 +45,8 @@ def test_freight_is_promoted_by_mouse(served: Served, visit: OpenPage) -> None:
     expect(dialog.get_by_role("link", name="commit")).to_have_attribute(
         "href", f"https://github.com/example/shop/commit/{'a' * 40}"
     )
+    dialog.get_by_text("What it would commit").click()
+    expect(dialog.locator(".diff .add")).to_contain_text("tag: 1.1.0")
     served.yard.refusal = "Stage staging is being deleted"
     dialog.get_by_role("button", name="Promote").click()
     expect(dialog.get_by_role("alert")).to_have_text("Stage staging is being deleted")
@@ -181,6 +183,23 @@ def test_a_failed_promotion_says_what_to_do_and_runs_again_from_there(served: Se
     page.get_by_role("dialog").get_by_role("button", name="Run again").click()
     expect(page.locator(".toast")).to_have_count(1)
     assert served.yard.done[0] == "rerun staging failed by admin"
+
+
+def test_a_step_that_asks_people_is_answered(served: Served, visit: OpenPage) -> None:
+    schema = {"properties": {"window": {"type": "integer", "title": "Window"}, "loud": {"type": "boolean"}}}
+    question = {"kind": "input", "display": "How long?", "inputSchema": schema, "askedAt": T0}
+    asking = {"alias": "ask", "uses": "get-user-input", "status": "Running", "startedAt": T0, "question": question}
+    served.yard.views[RUN] = promotion_view(RUN, asking)
+    page = connected(visit(f"/projects/shop/promotions/{RUN}"))
+    expect(page.locator("#step-1")).to_contain_text("How long?")
+    page.get_by_role("button", name="Answer…").click()
+    page.get_by_label("Window").fill("soon")
+    page.get_by_role("button", name="Answer", exact=True).click()
+    expect(page.get_by_role("alert")).to_have_text("Window: 'soon' is not a number")
+    page.get_by_label("Window").fill("30")
+    page.get_by_role("button", name="Answer", exact=True).click()
+    expect(page.locator(".toast")).to_have_count(1)
+    assert served.yard.done[0] == "input ask {'window': 30, 'loud': False} by admin"
 
 
 def test_each_thing_to_do_does_it(served: Served, visit: OpenPage) -> None:

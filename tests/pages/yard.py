@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from model.explanation import OriginExplanation, StageExplanation
+from model.previews import PreviewResult, WorktreeChange
 from model.promotions import Admission, PromotionView
 from model.warehouses import CreatedFreight, Outcome
 from starter.errors import NotFound, Refused
@@ -221,6 +222,14 @@ class Yard:
     async def explain_stage(self, project: str, stage: str) -> StageExplanation:
         origin = OriginExplanation(origin="Warehouse/cargo", reason="no promotion policy turns auto-promotion on")
         return StageExplanation(stage=stage, origins=[origin])
+
+    async def preview(self, project: str, stage: str, *, freight: str) -> PreviewResult:
+        diff = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-tag: 1.0.0\n+tag: 1.1.0\n"
+        change = WorktreeChange(repo_url="https://git.example.com/shop.git", branch="env/dev", path="out", diff=diff)
+        return PreviewResult(project=project, stage=stage, freight=freight, changes=[change])
+
+    async def answer_promotion(self, project: str, name: str, action: Any, **more: Any) -> None:
+        self._do(f"{action.value} {more['step']} {more['values']}")
 
     async def promotion_lines(self, project: str, stage: str = "", limit: int | None = None) -> list[RunLine]:
         return [
