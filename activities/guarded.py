@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import socket
+import ssl
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
@@ -46,7 +49,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         self, *, verify: bool = True, proxy: str | None = None, mirrors: Mapping[str, str] | None = None
     ) -> None:
         self._mirrors = dict(mirrors or {})
-        self._context = httpx.create_ssl_context(verify=verify, trust_env=True)
+        self._context = _tls_context(verify, _authorities())
         self._direct = httpx.AsyncHTTPTransport(verify=self._context)
         self._proxy = proxy
         self._proxied: dict[str, httpx.AsyncHTTPTransport] = {}
@@ -105,6 +108,29 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         await self._direct.aclose()
         for transport in self._proxied.values():
             await transport.aclose()
+
+
+async def addresses_of(host: str, port: int) -> list[Address]:
+    """Where the host may be connected to. Raises AddressRefused, and httpx.ConnectError where it has no address."""
+    found = _allowed(host, await _resolve(host, port))
+    if not found:
+        raise httpx.ConnectError(f"{host} has no address")
+    return found
+
+
+def _authorities() -> tuple[str, str, float]:
+    """Where the environment says that certificates of authorities are, and since when a file is as it is."""
+    file, directory = os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", "")
+    try:
+        return file, directory, os.stat(file).st_mtime if file else 0.0
+    except OSError:
+        return file, directory, 0.0
+
+
+@lru_cache(maxsize=8)
+def _tls_context(verify: bool, authorities: tuple[str, str, float]) -> ssl.SSLContext:
+    """One context for all clients: reading the authorities' certificates takes longer than most requests."""
+    return httpx.create_ssl_context(verify=verify, trust_env=True)
 
 
 def _literal(host: str) -> list[Address]:

@@ -142,8 +142,8 @@ class HealthActivities:
     async def watch_health(self, request: HealthRequest) -> Health:
         """The Stage's health as soon as it differs from what is known.
 
-        Until then each look ends this attempt with a benign error, and Temporal starts the next one after the
-        interval: no slot is held and no history written meanwhile.
+        Until then each look ends this attempt with a benign error, and Temporal starts the next one after a pause
+        that grows: no slot is held and no history written meanwhile.
         """
         health = await check_health(request.checks, self.outside)
         if request.known is None or _told(health) != _told(request.known):
@@ -152,7 +152,7 @@ class HealthActivities:
             f"{request.stage} is still {health.status}",
             type=NOT_YET,
             category=ApplicationErrorCategory.BENIGN,
-            next_retry_delay=request.interval,
+            next_retry_delay=request.pause(activity.info().attempt),
         )
 
 

@@ -146,7 +146,10 @@ def _promotion_context(context: PromotionContext, alias: str, ui_base_url: str) 
 
 
 def _progress_functions(request: StepRequest) -> dict[str, Function]:
-    """`success()`, `failure()`, `always()` and `status(alias)`, which looks among the step's siblings only."""
+    """`success()`, `failure()`, `always()`, `status(alias)`, which looks among the step's siblings only; `aborted()`.
+
+    The last is Towpath's own: a step whose `if` asks it is looked at after an abort too.
+    """
     namespace = _namespace(request.step.alias)
     prefix = namespace + _SEPARATOR if namespace else ""
 
@@ -162,6 +165,7 @@ def _progress_functions(request: StepRequest) -> dict[str, Function]:
         "success": Function("success", lambda: not request.failed),
         "failure": Function("failure", lambda: request.failed),
         "always": Function("always", lambda: True),
+        "aborted": Function("aborted", lambda: request.aborted),
         "status": Function("status", status, 1, 1),
     }
 

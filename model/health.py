@@ -24,8 +24,14 @@ class HealthRequest(Message):
     checks: list[HealthCheckStep] = Field(default_factory=list)
     #: What the Stage knows already. None: answer at once.
     known: Health | None = None
-    #: Pause between two looks.
+    #: Pause after the first look; each next one is twice as long, up to `interval`.
+    first: Duration = timedelta(seconds=30)
+    #: The longest pause between two looks.
     interval: Duration = timedelta(minutes=5)
+
+    def pause(self, looks: int) -> timedelta:
+        """How long to wait after so many looks without news."""
+        return min(self.first * (1 << min(max(looks - 1, 0), 16)), self.interval)
 
 
 def sources_of(app: dict[str, Json]) -> list[dict[str, Json]]:

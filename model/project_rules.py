@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
+from model.annotations import ClosedWindows, Settings, read_settings
 from model.base import Json
 from model.freezes import active
 from model.name_patterns import BadNamePattern
@@ -56,11 +57,22 @@ def cluster_windows(config: dict[str, Json] | None) -> list[PromotionWindow]:
     return ClusterConfig.model_validate(config).spec.promotion_windows if config else []
 
 
-def stage_windows(state: ProjectState, stage: str, entry: StageEntry) -> list[PromotionWindow]:
-    """The promotion windows for a Stage, of its Project and of the cluster. Raises BadNamePattern."""
+def config_settings(config: dict[str, Json] | None) -> Settings:
+    """What the annotations of a ProjectConfig or ClusterConfig set."""
+    return read_settings((config or {}).get("metadata", {}).get("annotations"))
+
+
+def stage_windows(state: ProjectState, stage: str, entry: StageEntry, *, strict: bool = False) -> list[PromotionWindow]:
+    """The promotion windows for a Stage, of its Project and of the cluster. Raises BadNamePattern.
+
+    `strict`: only those that nothing may pass while they are closed.
+    """
     labels = (state.manifest or {}).get("metadata", {}).get("labels") or {}
-    there = [window for window in state.cluster.windows if selects(window.project_selector, state.project, labels)]
-    there += _spec(state.config).promotion_windows
+    there: list[PromotionWindow] = []
+    if not strict or state.cluster.settings.closed_windows is ClosedWindows.NOTHING:
+        there += [window for window in state.cluster.windows if selects(window.project_selector, state.project, labels)]
+    if not strict or config_settings(state.config).closed_windows is ClosedWindows.NOTHING:
+        there += _spec(state.config).promotion_windows
     return selected(window for window in there if selects(window.stage_selector, stage, entry.labels))
 
 
@@ -90,6 +102,8 @@ def bundle_for(state: ProjectState, name: str, entry: StageEntry) -> StageBundle
         policy_problem=problem,
         auto_rollback=policy.auto_rollback if policy else None,
         windows=stage_windows(state, name, entry),
+        strict_windows=stage_windows(state, name, entry, strict=True),
+        health_interval=config_settings(state.config).health_interval or state.cluster.settings.health_interval,
         freezes=[*state.cluster.freezes, *active(state.freezes)],
     )
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from model.annotations import Settings
 from model.base import Json, Message
 from model.freezes import Freeze
 from model.resources.project_config import PromotionWindow
@@ -84,6 +85,7 @@ class ClusterSnapshot(Message):
     kinds: dict[str, StepKind] = Field(default_factory=dict)
     #: Of the ClusterConfig.
     windows: list[PromotionWindow] = Field(default_factory=list)
+    settings: Settings = Settings()
     #: Of everything; in force.
     freezes: list[Freeze] = Field(default_factory=list)
 
@@ -93,6 +95,8 @@ class Retired(Message):
 
     kind: str
     name: str
+    #: The last it had heard of; 0: not said.
+    generation: int = 0
 
 
 class ProjectView(Message):
@@ -103,6 +107,7 @@ class ProjectView(Message):
     config: dict[str, Json] | None = None
     tasks: dict[str, Json] = Field(default_factory=dict)
     templates: dict[str, Json] = Field(default_factory=dict)
+    channels: dict[str, Json] = Field(default_factory=dict)
     stages: dict[str, StageEntry] = Field(default_factory=dict)
     warehouses: dict[str, WarehouseEntry] = Field(default_factory=dict)
     cluster_tasks: list[str] = Field(default_factory=list)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from model.base import Json, Message, Time
+from model.questions import Question, Response
 from model.references import FreightCollection, FreightReference, HealthCheckStep
 from model.resources.promotion import PromotionPhase
 from model.steps import PromotionContext, PromotionPlan, StepStatus
@@ -64,6 +65,9 @@ class StepRecord(Message):
     warnings: list[str] = Field(default_factory=list)
     #: How often its workspace was rebuilt after a lost host.
     rebuilds: int = 0
+    #: What it asks people, or asked, and what they said.
+    question: Question | None = None
+    responses: list[Response] = Field(default_factory=list)
 
 
 class Rerun(Message):
@@ -161,6 +165,8 @@ class PromotionFinished(Message):
     health_checks: list[HealthCheckStep] = Field(default_factory=list)
     #: It went back by itself to what had been verified before.
     rollback: bool = False
+    #: Why it could start in a closed promotion window; `actor` says who wanted that.
+    override_window: str = ""
 
 
 class PromotionView(Message):
@@ -178,6 +184,10 @@ class PromotionView(Message):
     created_at: Time
     started_at: Time | None = None
     finished_at: Time | None = None
+    #: It was aborted, and the steps that clean up run until then at most. None: none do.
+    cleaning_up_until: Time | None = None
+    #: Why it may start, or started, in a closed promotion window; empty: it doesn't ask for that.
+    override_window: str = ""
     steps: list[StepRecord] = Field(default_factory=list)
 
 

@@ -21,6 +21,7 @@ from model.references import (
     VerificationPhase,
     collect,
 )
+from model.resources.project_config import PromotionWindow
 from model.resources.promotion import PromotionPhase
 from model.resources.stage import Stage
 from model.stage_state import QueueEntry, StageState
@@ -46,18 +47,29 @@ def freezes(state: StageState) -> list[Freeze]:
 def restrained(state: StageState, now: datetime, override: str = "") -> Waiting | None:
     """Why policy lets nothing start now, whatever the Stage does: a freeze, or a closed promotion window.
 
-    `override` is the reason for which someone may start in a closed window; of a freeze there is no exception.
+    `override` is the reason for which someone may start in a closed window; of a freeze there is no exception, and
+    of a window that lets nothing pass neither.
     """
     frozen = freezes(state)
     if frozen:
         return Waiting(frozen[0].sentence())
-    if not state.bundle.windows or override:
+    closed = _closed(state.bundle.windows, "the promotion window is closed", now)
+    return closed_to_all(state, now) if closed is not None and override else closed
+
+
+def closed_to_all(state: StageState, now: datetime) -> Waiting | None:
+    """Why nothing may start now, for whatever reason it is asked: a closed window that by policy lets nothing pass."""
+    return _closed(state.bundle.strict_windows, "the promotion window is closed and lets nothing pass", now)
+
+
+def _closed(windows: list[PromotionWindow], sentence: str, now: datetime) -> Waiting | None:
+    if not windows:
         return None
-    status = window_status(state.bundle.windows, now)
+    status = window_status(windows, now)
     if not status.closed:
         return None
     opens = f"; it opens at {format_time(status.next_open)}" if status.next_open else "; no opening is known"
-    return Waiting(f"the promotion window is closed: {status.reason}{opens}", status.next_open)
+    return Waiting(f"{sentence}: {status.reason}{opens}", status.next_open)
 
 
 def next_in_queue(state: StageState, now: datetime) -> QueueEntry | None:

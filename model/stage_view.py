@@ -37,6 +37,7 @@ def summary(state: StageState, stage: Stage | None, waiting: str) -> StageSummar
     requests = stage.spec.requested_freight if stage else []
     return StageSummary(
         generation=state.generation,
+        created_at=state.created_at,
         control_flow=bool(stage and stage.control_flow),
         origins=[str(request.origin) for request in requests],
         upstream=sorted({name for request in requests for name in request.sources.stages}),
@@ -75,13 +76,18 @@ def describe(state: StageState, stage: Stage | None, waiting: str, now: datetime
         status |= _policy(state, stage, now)
     if state.promoting is not None:
         entry = state.promoting.entry
-        status["currentPromotion"] = {"name": entry.name, "freight": entry.freight.shown()}
+        status["currentPromotion"] = {
+            "name": entry.name,
+            "freight": entry.freight.shown(),
+            **_override(entry.override_window, entry.actor),
+        }
     last = state.last_promotion
     if last is not None:
         status["lastPromotion"] = {
             "name": last.name,
             "freight": last.freight.shown() if last.freight else None,
             "finishedAt": format_time(last.finished_at) if last.finished_at else None,
+            **_override(last.override_window, last.actor),
             "status": {
                 "phase": last.phase.value if last.phase else None,
                 "message": last.message or None,
@@ -95,10 +101,21 @@ def describe(state: StageState, stage: Stage | None, waiting: str, now: datetime
         status["lastHandledRefresh"] = state.last_refresh
     if state.queue:
         status["queue"] = [
-            {"name": entry.name, "freight": entry.freight.name, "actor": entry.actor} for entry in state.queue
+            {
+                "name": entry.name,
+                "freight": entry.freight.name,
+                "actor": entry.actor,
+                **_override(entry.override_window, entry.actor),
+            }
+            for entry in state.queue
         ]
         status["waiting"] = waiting
     return {**manifest, "metadata": metadata, "status": status}
+
+
+def _override(reason: str, actor: str) -> dict[str, Json]:
+    """Why a Promotion may start in a closed promotion window, and who wanted that; nothing for one that may not."""
+    return {"overrideWindow": {"reason": reason, "actor": actor}} if reason else {}
 
 
 def _policy(state: StageState, stage: Stage, now: datetime) -> dict[str, Json]:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from model.base import Json, Message, Time
+from model.base import Duration, Json, Message, Time
 from model.freezes import Freeze
 from model.resources.project_config import AutoRollback, PromotionWindow
 from model.steps import StepKind
@@ -29,6 +29,10 @@ class StageBundle(Message):
     auto_rollback: AutoRollback | None = None
     #: Those of the Project and the cluster that are for this Stage.
     windows: list[PromotionWindow] = Field(default_factory=list)
+    #: Of these, those that nothing passes while they are closed, whatever the reason.
+    strict_windows: list[PromotionWindow] = Field(default_factory=list)
+    #: The longest pause between two looks at health, as Project or cluster say; None: they don't.
+    health_interval: Duration | None = None
     #: Those in force for the Project and for everything.
     freezes: list[Freeze] = Field(default_factory=list)
 
@@ -82,6 +86,8 @@ class StageSummary(Message):
     """A Stage at a glance: its memo, from which lists are made."""
 
     generation: int = 0
+    #: None: an older release wrote the memo.
+    created_at: Time | None = None
     control_flow: bool = False
     origins: list[str] = Field(default_factory=list)
     upstream: list[str] = Field(default_factory=list)

@@ -152,6 +152,25 @@ class Calls:
                 rpc_timeout=SERVER_TIMEOUT,
             )
 
+    async def execute(self, target: Target, start: Start, result: type[T], bound: timedelta) -> T:
+        """The result of a run that is started now; after `bound` it is given up, and the run with it."""
+        async with self.explained(target):
+            try:
+                answer: T = await self.temporal.execute_workflow(
+                    start.workflow,
+                    args=[start.arg],
+                    id=target.workflow_id,
+                    task_queue=self.task_queue,
+                    result_type=result,
+                    execution_timeout=bound,
+                    search_attributes=start.search_attributes,
+                    static_summary=start.summary,
+                    static_details=start.details,
+                )
+            except WorkflowFailureError as error:
+                raise Refused(f"{target.words}: {innermost(error.cause)}") from error
+        return answer
+
     async def signal(self, target: Target, name: str, *args: object) -> None:
         async with self.explained(target):
             await self.handle(target).signal(name, args=args, rpc_timeout=SERVER_TIMEOUT)

@@ -12,13 +12,13 @@ from enum import StrEnum
 from typing import TextIO
 
 import click
-import yaml
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from starter.kinds import find_kind
 from starter.shapes import Resource, resource_list
+from starter.yaml_text import as_yaml
 
 
 class Format(StrEnum):
@@ -107,7 +107,7 @@ def print_resources(
 def print_data(data: object, output: Format) -> None:
     """Prints JSON or YAML."""
     if output is Format.YAML:
-        click.echo(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120), nl=False)
+        click.echo(as_yaml(data), nl=False)
     else:
         click.echo(json.dumps(data, indent=2, ensure_ascii=False))
 

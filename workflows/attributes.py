@@ -16,6 +16,8 @@ ALL = (PROJECT, STAGE, WAREHOUSE, FREIGHT, PHASE)
 
 #: The memo's key under which lists find what they show.
 SUMMARY = "summary"
+#: The memo's key under which lists find what a Promotion waits for people to say.
+WAITS = "waits"
 
 
 def attributes(values: Mapping[SearchAttributeKey[str], str]) -> TypedSearchAttributes:

@@ -11,15 +11,24 @@ from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_e
 with workflow.unsafe.imports_passed_through():
     from pydantic import Field
 
+    from model.api_tokens import (
+        AccessView,
+        CreateTokenRequest,
+        RevokeTokenRequest,
+        TokenRefused,
+        roles_in,
+        with_token,
+        without_token,
+    )
     from model.base import Json, Message
     from model.freezes import Freeze, FreezeRequest, ThawRequest, active, frozen, thawed
     from model.names import project_id
-    from model.project_rules import cluster_windows
+    from model.project_rules import cluster_windows, config_settings
     from model.project_state import ClusterState
     from model.projects import Action, AppliedResource, ApplyRequest, ApplyResult, ClusterSnapshot, DeleteRequest
     from model.steps import CheckStepsReport, CheckStepsRequest, DescribeStepsRequest, StepDescriptions
     from model.warehouses import Outcome
-    from workflows.tempo import history_is_long
+    from workflows.life import Life
 
 
 class ClusterView(Message):
@@ -27,6 +36,7 @@ class ClusterView(Message):
 
     tasks: dict[str, Json]
     templates: dict[str, Json]
+    channels: dict[str, Json] = Field(default_factory=dict)
     config: dict[str, Json] | None = None
     projects: list[str]
     freezes: list[Freeze] = Field(default_factory=list)
@@ -39,7 +49,7 @@ class Cluster:
     @workflow.init
     def __init__(self, state: ClusterState) -> None:
         self.state = state
-        self.changed = True
+        self.life = Life("cluster")
 
     # Messages
 
@@ -53,7 +63,7 @@ class Cluster:
             if kind == "ClusterConfig":
                 known, self.state.config = self.state.config, manifest
             else:
-                held = self.state.tasks if kind == "ClusterPromotionTask" else self.state.templates
+                held = self._held()[kind]
                 known, held[name] = held.get(name), manifest
             action = Action.CREATED if known is None else Action.CONFIGURED
             action = Action.UNCHANGED if known == manifest else action
@@ -66,7 +76,7 @@ class Cluster:
     @workflow.update
     async def delete(self, message: DeleteRequest) -> Outcome:
         """Delete a manifest of the cluster's kinds."""
-        held = {"ClusterPromotionTask": self.state.tasks, "ClusterAnalysisTemplate": self.state.templates}
+        held = self._held()
         if message.kind == "ClusterConfig" and self.state.config is not None:
             self.state.config = None
         elif held.get(message.kind, {}).pop(message.name, None) is None:
@@ -92,6 +102,26 @@ class Cluster:
         self.state.revision += 1
         self._touch()
         return Outcome(message="everything is thawed")
+
+    @workflow.update
+    async def create_token(self, message: CreateTokenRequest) -> Outcome:
+        """Remember an API token of the system, by its hash."""
+        try:
+            self.state.tokens = with_token(self.state.tokens, message, workflow.now())
+        except TokenRefused as error:
+            return Outcome(ok=False, message=str(error))
+        self._touch()
+        return Outcome(message=f"API token {message.name} is created")
+
+    @workflow.update
+    async def revoke_token(self, message: RevokeTokenRequest) -> Outcome:
+        """Forget an API token: it is valid no longer."""
+        try:
+            self.state.tokens = without_token(self.state.tokens, message.name)
+        except TokenRefused as error:
+            return Outcome(ok=False, message=str(error))
+        self._touch()
+        return Outcome(message=f"API token {message.name} is deleted")
 
     @workflow.update
     async def check_steps(self, message: CheckStepsRequest) -> CheckStepsReport:
@@ -142,10 +172,16 @@ class Cluster:
         return ClusterView(
             tasks=self.state.tasks,
             templates=self.state.templates,
+            channels=self.state.channels,
             config=self.state.config,
             projects=sorted(self.state.projects),
             freezes=self.state.freezes,
         )
+
+    @workflow.query
+    def access(self) -> AccessView:
+        """Who may do what everywhere: roles as declared, and API tokens."""
+        return AccessView(roles=roles_in(self.state.config), tokens=self.state.tokens)
 
     @workflow.query
     def export(self) -> ClusterState:
@@ -156,14 +192,7 @@ class Cluster:
 
     @workflow.run
     async def run(self, state: ClusterState) -> None:
-        while True:
-            await workflow.wait_condition(lambda: self.changed)
-            self.changed = False
-            await self._tell_projects()
-            if history_is_long() and not self.changed:
-                await workflow.wait_condition(workflow.all_handlers_finished)
-                if not self.changed:
-                    workflow.continue_as_new(self.state)
+        await self.life.live(self._tell_projects, self.state)
 
     async def _tell_projects(self) -> None:
         snapshot = ClusterSnapshot(
@@ -172,6 +201,7 @@ class Cluster:
             templates=self.state.templates,
             kinds=self.state.kinds,
             windows=cluster_windows(self.state.config),
+            settings=config_settings(self.state.config),
             freezes=active(self.state.freezes),
         )
         empty = not self.state.tasks and not self.state.templates and self.state.revision == 0
@@ -194,5 +224,13 @@ class Cluster:
             if project in self.state.projects:
                 self.state.projects[project] = snapshot.revision
 
+    def _held(self) -> dict[str, dict[str, Json]]:
+        """The manifests that the Cluster holds, by kind and name."""
+        return {
+            "ClusterPromotionTask": self.state.tasks,
+            "ClusterAnalysisTemplate": self.state.templates,
+            "ClusterMessageChannel": self.state.channels,
+        }
+
     def _touch(self) -> None:
-        self.changed = True
+        self.life.touch()

@@ -14,27 +14,38 @@ with workflow.unsafe.imports_passed_through():
     from model.health import HealthRequest
     from model.references import Health, HealthState
 
-#: How often a Stage's health is looked at while it settles, and later.
-WHILE_SETTLING = timedelta(seconds=10)
-LATER = timedelta(minutes=5)
+#: Pauses between two looks while a Stage settles: the first, and the longest.
+SETTLING = (timedelta(seconds=5), timedelta(seconds=20))
+#: The first pause later, and the longest where nobody says otherwise.
+FIRST = timedelta(seconds=30)
+LONGEST = timedelta(minutes=5)
 
 
 class HealthWatch:
-    """One activity at a time, that ends only with news; `changed` is called with what is now known."""
+    """One activity at a time, that ends only with news; `changed` is called with what is now known.
+
+    Pauses between looks grow while nothing happens; any news begins with short ones again.
+    """
 
     def __init__(self, changed: Callable[[Health], None]) -> None:
         self._changed = changed
         self._task: asyncio.Task[None] | None = None
-        self._quick = False
+        self._pauses = (FIRST, LONGEST)
 
-    def watch(self, request: HealthRequest, *, quick: bool, task_queue: str | None) -> None:
-        """See that these checks are run, quickly or slowly. `interval` of the request is set here."""
+    def watch(
+        self, request: HealthRequest, *, settling: bool, longest: timedelta | None, task_queue: str | None
+    ) -> None:
+        """See that these checks are run: quickly while the Stage settles, later at least every `longest`.
+
+        The pauses of the request are set here.
+        """
+        longest = longest or LONGEST
+        pauses = SETTLING if settling else (min(FIRST, longest), longest)
         if self._task is not None and not self._task.done():
-            if quick == self._quick:
+            if pauses == self._pauses:
                 return
             self.stop()
-        self._quick = quick
-        request.interval = WHILE_SETTLING if quick else LATER
+        self._pauses = request.first, request.interval = pauses
         self._task = asyncio.create_task(self._run(request, task_queue))
 
     def stop(self) -> None:
@@ -50,7 +61,7 @@ class HealthWatch:
                 task_queue=task_queue,
                 result_type=Health,
                 start_to_close_timeout=timedelta(minutes=1),
-                retry_policy=RetryPolicy(initial_interval=request.interval, maximum_interval=request.interval),
+                retry_policy=RetryPolicy(initial_interval=request.first, maximum_interval=request.interval),
                 summary="health",
             )
         except FailureError as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -18,9 +20,9 @@ from temporalio.exceptions import (
 from temporalio.exceptions import TimeoutError as ActivityTimeout
 
 with workflow.unsafe.imports_passed_through():
-    from model.base import Json, format_duration
+    from model.base import format_duration
     from model.names import stage_id, task_queue
-    from model.outcome import final_phase, has_failures
+    from model.outcome import final_phase, has_failures, outputs_of
     from model.promotions import (
         AbortRequest,
         Accepted,
@@ -35,6 +37,7 @@ with workflow.unsafe.imports_passed_through():
         Refused,
         StepRecord,
     )
+    from model.questions import Answer, Answered, Question, output_of, refusal, response_to, verdict, waiting
     from model.references import HealthCheckStep
     from model.resources.promotion import PromotionPhase
     from model.steps import (
@@ -49,7 +52,7 @@ with workflow.unsafe.imports_passed_through():
         StepResult,
         StepStatus,
     )
-    from workflows.attributes import phase_update
+    from workflows.attributes import WAITS, phase_update
     from workflows.links import link
 
 #: A waiting Promotion asks again after this time, then after twice that, … : a Stage may have been recreated.
@@ -59,10 +62,21 @@ ASK_AGAIN_AT_MOST = timedelta(hours=6)
 HEARTBEAT = timedelta(seconds=5)
 #: A host's queue has ample slots: what isn't started there in this time is lost with its host.
 START_ON_HOST = timedelta(seconds=10)
+#: So much of what a Promotion waits for stands in lists.
+WAITS_SHOWN = 300
+#: How long all steps that clean up after an abort may take together.
+CLEANING_UP = timedelta(minutes=10)
 #: The ids of FanOuts begin so.
 FANOUT = "fanout/"
 #: Bounds a single attempt of a step; liveness is the heartbeat's business.
 LONGEST_ATTEMPT = timedelta(hours=6)
+
+
+class Bound(NamedTuple):
+    """A moment at which something has to be done, and what is said where it isn't."""
+
+    until: datetime
+    message: str
 
 
 class Woken(Exception):
@@ -99,6 +113,8 @@ class Promotion:
         self.done = 0
         self.queue = ""
         self.workspaces = 0
+        #: When what cleans up after an abort has to be done; None: nothing cleans up.
+        self.cleaning_up_until: datetime | None = None
         #: The activity of a step that only looks, until what it waits for is there.
         self.looking: workflow.ActivityHandle[StepResult] | None = None
         self.woken = False
@@ -137,7 +153,7 @@ class Promotion:
 
     @workflow.signal
     def abort(self, message: AbortRequest) -> None:
-        """Names who aborts; the cancellation follows."""
+        """Names who aborts; the cancellation follows. A second one changes nothing: what cleans up is bounded."""
         self.abort_request = self.abort_request or message
 
     @workflow.signal
@@ -153,6 +169,35 @@ class Promotion:
         await workflow.wait_condition(lambda: self.plan is not None or self.refusal is not None)
         refused = self.refusal is not None
         return Admission(accepted=not refused, name=self.request.name, reason=self.refusal or "")
+
+    @workflow.update
+    def answer(self, message: Answer) -> Answered:
+        """Somebody answers the step that asks; what the validator refuses leaves no trace in the history."""
+        record, question = self._asked(message.step)
+        record.responses.append(response_to(question, message, workflow.now()))
+        self._show_waiting(record, question)
+        decided = verdict(question, record.responses) is not None
+        return Answered(step=record.alias, waiting="" if decided else record.message)
+
+    @answer.validator
+    def check_answer(self, message: Answer) -> None:
+        record, question = self._asked(message.step)
+        reason = refusal(record.alias, question, record.responses, message)
+        if reason:
+            raise ApplicationError(reason, non_retryable=True)
+
+    def _asked(self, alias: str) -> tuple[StepRecord, Question]:
+        """The step that is answered: the one that asks now, or the one named. Raises ApplicationError."""
+        asking = [record for record in self.records if record.question is not None]
+        named = [record for record in asking if record.alias == alias] if alias else asking[-1:]
+        for record in named:
+            assert record.question is not None
+            if record.status is StepStatus.RUNNING or verdict(record.question, record.responses) is not None:
+                return record, record.question
+            status = record.status.value if record.status else ""
+            raise ApplicationError(f"step {record.alias} asks no longer: it is {status}", non_retryable=True)
+        what = f"step {alias}" if alias else "no step"
+        raise ApplicationError(f"{what} of Promotion {self.request.name} asks for anything now", non_retryable=True)
 
     @workflow.query
     def record(self) -> PromotionRecord:
@@ -182,6 +227,8 @@ class Promotion:
             created_at=workflow.info().workflow_start_time,
             started_at=self.started_at,
             finished_at=self.finished_at,
+            cleaning_up_until=self.cleaning_up_until if self.finished_at is None else None,
+            override_window=self.request.override_window,
             steps=self.records,
         )
 
@@ -248,14 +295,18 @@ class Promotion:
             if workflow.cancellation_reason() is not None:
                 # The step before took no notice of the cancellation; it counts, and nothing runs after it.
                 raise asyncio.CancelledError
-            self._show()
-            record = self.records[index]
             if not step.condition and has_failures(self.records[:index]):
-                record.status, record.message = StepStatus.SKIPPED, "an earlier step failed"
+                self.records[index].status = StepStatus.SKIPPED
+                self.records[index].message = "an earlier step failed"
                 continue
-            record.started_at, record.status = workflow.now(), StepStatus.RUNNING
-            await self._run_step(index, step)
-            record.finished_at = workflow.now()
+            await self._take_step(index, step)
+
+    async def _take_step(self, index: int, step: PlannedStep) -> None:
+        record = self.records[index]
+        self._show()
+        record.started_at, record.status = workflow.now(), StepStatus.RUNNING
+        await self._run_step(index, step)
+        record.finished_at = workflow.now()
 
     async def _run_step(self, index: int, step: PlannedStep) -> None:
         """Run one step to its outcome, through as many lost hosts as it takes."""
@@ -268,18 +319,51 @@ class Promotion:
                     await self._rebuild(index)
                     record.rebuilds += 1
                 result = await self._execute(index, step, repeated=repeated)
+                self._succeed(record, result)
+                if result.question is not None:
+                    await self._ask(record, step, result.question)
             except Woken:
                 needs_rebuild = False
                 continue
             except Lost as lost:
+                if workflow.cancellation_reason() is not None and self.cleaning_up_until is None:
+                    # An abort came to a host that was gone by then: what it did not stop isn't begun again.
+                    raise asyncio.CancelledError from lost
                 workflow.logger.info("step %s lost its host: %s", step.alias, lost)
                 needs_rebuild, repeated = True, True
                 continue
             except ApplicationError as error:
                 self._fail(record, error)
-                return
-            self._succeed(record, result)
             return
+
+    async def _ask(self, record: StepRecord, step: PlannedStep, question: Question) -> None:
+        """Wait until people's answers have decided the step, without a worker. Raises ApplicationError at its end."""
+        record.question = question
+        self._show_waiting(record, question)
+        bound = self._bound(record, step, rebuild=False)
+        remaining = None if bound is None else max(bound.until - workflow.now(), timedelta(0))
+        # An answer may come in the same moment as the timeout: then it counts.
+        with suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: verdict(question, record.responses) is not None,
+                timeout=remaining,
+                timeout_summary=f"{record.alias}: until it times out",
+            )
+        workflow.upsert_memo({WAITS: None})
+        decided = verdict(question, record.responses)
+        if decided is None:
+            assert bound is not None
+            raise _errored(f"{bound.message}: it {waiting(question, record.responses)}")
+        record.status = StepStatus.SUCCEEDED if decided.approved else StepStatus.FAILED
+        record.message = decided.message
+
+    def _show_waiting(self, record: StepRecord, question: Question) -> None:
+        """What a step waits for, where people look: its message and output, the list of Promotions, Temporal's UI."""
+        record.output = output_of(question, record.responses)
+        if verdict(question, record.responses) is None:
+            record.message = waiting(question, record.responses)
+            workflow.upsert_memo({WAITS: f"{record.alias} {record.message}"[:WAITS_SHOWN]})
+        self._show()
 
     async def _execute(
         self, index: int, step: PlannedStep, *, repeated: bool = False, rebuild: bool = False
@@ -291,12 +375,10 @@ class Promotion:
         claim = not self.queue
         if claim:
             self.workspaces += 1
-        timeout = None if rebuild else step.effective_timeout()
-        remaining = None
-        if timeout is not None and record.started_at is not None:
-            remaining = record.started_at + timeout - workflow.now()
-            if remaining <= timedelta(0):
-                raise _errored(f"timed out after {format_duration(timeout)}")
+        bound = self._bound(record, step, rebuild=rebuild)
+        remaining = bound.until - workflow.now() if bound is not None else None
+        if bound is not None and bound.until <= workflow.now():
+            raise _errored(bound.message)
         several_attempts = step.kind.polls or step.effective_threshold() > 1
         shard = self.granted.context.shard
         shared = task_queue(shard) if shard else workflow.info().task_queue
@@ -306,9 +388,10 @@ class Promotion:
             workspace=f"{self.request.name}.{self.workspaces}",
             step=step,
             index=index,
-            outputs=self._outputs(index),
+            outputs=outputs_of(self.records[:index]),
             statuses={r.alias: r.status for r in self.records[:index] if r.status is not None},
             failed=has_failures(self.records[:index]),
+            aborted=self.cleaning_up_until is not None,
             started_at=record.started_at or workflow.now(),
             claim=claim,
             rebuild=rebuild,
@@ -330,13 +413,14 @@ class Promotion:
             summary=f"{step.alias} (rebuild)" if rebuild else step.alias,
         )
         # An attempt that only looks may be broken off; one that acts may not.
-        self.looking = attempts if step.kind.polls and step.kind.effect is Effect.PURE and not rebuild else None
+        only_looks = step.kind.polls and step.kind.effect is Effect.PURE and not rebuild
+        self.looking = attempts if only_looks and self.cleaning_up_until is None else None
         try:
             result: StepResult = await attempts
         except ActivityError as error:
             if self._was_woken(error):
                 raise Woken from error
-            raise self._cause(error, step, timeout) from error
+            raise self._cause(error, step, bound) from error
         finally:
             self.looking, self.woken = None, False
         self.queue = result.queue or self.queue
@@ -347,16 +431,27 @@ class Promotion:
         broken_off = is_cancelled_exception(error) or error.retry_state is RetryState.CANCEL_REQUESTED
         return self.woken and broken_off and workflow.cancellation_reason() is None
 
-    def _cause(self, error: ActivityError, step: PlannedStep, timeout: timedelta | None) -> Exception:
+    def _bound(self, record: StepRecord, step: PlannedStep, *, rebuild: bool) -> Bound | None:
+        """Until when a step may take: by its own timeout and, after an abort, by what all have together."""
+        bounds = []
+        timeout = step.effective_timeout()
+        if timeout is not None and record.started_at is not None and not rebuild:
+            bounds.append(Bound(record.started_at + timeout, f"timed out after {format_duration(timeout)}"))
+        if self.cleaning_up_until is not None:
+            whole = f"cleaning up after an abort may take {format_duration(CLEANING_UP)} in all"
+            bounds.append(Bound(self.cleaning_up_until, f"timed out: {whole}"))
+        return min(bounds, default=None)
+
+    def _cause(self, error: ActivityError, step: PlannedStep, bound: Bound | None) -> Exception:
         """What an activity's failure means: the step's own no, a timeout, or a lost host."""
         cause = error.cause
         # Near its end a poll fails early, with the last "not yet" as its cause: only the retry state tells.
         retry_state = error.retry_state.name if error.retry_state else ""
-        if timeout is not None and (
+        if bound is not None and (
             retry_state == "TIMEOUT"
             or (isinstance(cause, ActivityTimeout) and cause.type is TimeoutType.SCHEDULE_TO_CLOSE)
         ):
-            return _errored(f"timed out after {format_duration(timeout)}")
+            return _errored(bound.message)
         if isinstance(cause, ActivityTimeout):
             if cause.type is TimeoutType.START_TO_CLOSE:
                 return _errored(f"a single attempt took longer than {format_duration(LONGEST_ATTEMPT)}")
@@ -390,17 +485,6 @@ class Promotion:
                 raise _errored(f"after the loss of its host, step {step.alias} came out differently")
 
     # Outcomes
-
-    def _outputs(self, before: int) -> dict[str, Json]:
-        outputs: dict[str, Json] = {}
-        for record in self.records[:before]:
-            if record.output is None:
-                continue
-            outputs[record.alias] = record.output
-            task, separator, _ = record.alias.rpartition("::")
-            if separator and record.uses == "compose-output":
-                outputs[task] = {**outputs.get(task, {}), **record.output}
-        return outputs
 
     def _succeed(self, record: StepRecord, result: StepResult) -> None:
         record.status, record.message, record.output = result.status, result.message, result.output
@@ -436,10 +520,34 @@ class Promotion:
                 record.status, record.finished_at = StepStatus.ABORTED, workflow.now()
         who = f" by {self.abort_request.actor}" if self.abort_request and self.abort_request.actor else ""
         why = f": {self.abort_request.reason}" if self.abort_request and self.abort_request.reason else ""
-        self.phase, self.message = PromotionPhase.ABORTED, f"aborted{who}{why}"
+        self.message = f"aborted{who}{why}"
         if self.plan is None and self.refusal is None:
             self.refusal = self.message
+        await self._clean_up()
+        self.phase = PromotionPhase.ABORTED
         await self._close()
+
+    async def _clean_up(self) -> None:
+        """Run what is to run after an abort: the steps still to come whose `if` asks `aborted()`."""
+        if self.granted is None or self.plan is None:
+            return
+        last = max((i for i, record in enumerate(self.records) if record.status is not None), default=-1)
+        due = [(i, step) for i, step in enumerate(self.plan.steps) if i > last and step.cleans_up]
+        if not due:
+            return
+        self.cleaning_up_until = workflow.now() + CLEANING_UP
+        failed = []
+        for index, step in due:
+            record = self.records[index]
+            try:
+                await self._take_step(index, step)
+            except asyncio.CancelledError:
+                # Its activity was cancelled by something else than this run: the Promotion still has to end.
+                record.status, record.message = StepStatus.ABORTED, "its activity was cancelled"
+            if record.status not in (StepStatus.SUCCEEDED, StepStatus.SKIPPED):
+                failed.append(f"{step.alias} {record.status}: {record.message}")
+        if failed:
+            self.message += f"; not all was cleaned up: {'; '.join(failed)}"
 
     async def _close(self) -> PromotionFinished:
         self.finished_at = workflow.now()

@@ -6,10 +6,11 @@ import hashlib
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError, is_cancelled_exception
+from temporalio.exceptions import FailureError
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
+    from model.annotations import read_settings
     from model.base import Json
     from model.candidates import candidates, find_freight, freight_availability
     from model.explanation import StageExplanation, explain
@@ -19,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from model.holds import apply_intent, intent_of, tidy
     from model.names import new_ulid, project_id, promotion_id, run_name, task_queue, verification_id, warehouse_id
     from model.plan import PlanRefused, make_plan
+    from model.previews import PreviewDraft
     from model.projects import Retired
     from model.promotions import (
         AbortRequest,
@@ -46,6 +48,7 @@ with workflow.unsafe.imports_passed_through():
     from model.rollbacks import rollback as due_rollback
     from model.stage_rules import (
         SETTLING,
+        closed_to_all,
         collection_for,
         may_verify,
         needs_verification,
@@ -61,6 +64,7 @@ with workflow.unsafe.imports_passed_through():
     from model.stage_state import QueueEntry, RunningPromotion, RunningVerification, StageState
     from model.stage_view import describe, summary
     from model.stages import (
+        StageBundle,
         StageConfiguration,
         Turn,
         TurnKind,
@@ -82,9 +86,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes
     from workflows.health_watch import HealthWatch
     from workflows.holder_watch import HolderWatch
+    from workflows.life import Life
     from workflows.stage_details import details
     from workflows.telling import tell
-    from workflows.tempo import Alarm, history_is_long
 
 #: How many collections, and verifications of each, are remembered.
 HISTORY = 10
@@ -92,8 +96,6 @@ HISTORY = 10
 SETTLED = 50
 #: How many Freight names with a failed Promotion are remembered.
 OUTCOMES = 200
-#: Pause before a look that failed is repeated.
-AGAIN = timedelta(seconds=30)
 #: How long an answer of a Warehouse about Freight unknown here is waited for.
 ANSWER = timedelta(seconds=10)
 
@@ -106,9 +108,10 @@ class Stage:
     def __init__(self, state: StageState) -> None:
         self.state = state
         self.stage: StageManifest | None = None
-        self.changed = True
+        #: An entity of this name that was applied while this one took its leave.
+        self.successor: StageState | None = None
+        self.life = Life(f"stage {state.name}")
         self.shown = ""
-        self.alarm = Alarm(self._touch)
         self.health_watch = HealthWatch(self._health_changed)
         self.holder_watch = HolderWatch(self._holder_ended)
         self._read_manifest()
@@ -118,6 +121,9 @@ class Stage:
     @workflow.signal
     def configure(self, message: StageConfiguration) -> None:
         """A new manifest or a new bundle of what it refers to; takes effect for the next Promotion."""
+        if self.state.retired:
+            self._succeed(message)
+            return
         if message.manifest is not None and message.generation > self.state.generation:
             self.state.manifest, self.state.generation = message.manifest, message.generation
             self._read_manifest()
@@ -187,6 +193,9 @@ class Stage:
         last = self.state.last_promotion
         if last is not None and last.phase is not PromotionPhase.SUCCEEDED:
             return Outcome(ok=False, message=f"the last Promotion, {last.name}, did not succeed: promote first")
+        if self.stage.spec.verification is None:
+            why = "it names no templates, what it holds counts as verified once it is Healthy"
+            return Outcome(ok=False, message=f"there is nothing to verify in Stage {self.state.name}: {why}")
         self.state.reverify = message.actor
         self._touch()
         return Outcome(message=f"Stage {self.state.name} will be verified again")
@@ -271,6 +280,28 @@ class Stage:
         return explain(self.state, self.stage, freight, self._waiting(), workflow.now())
 
     @workflow.query
+    def draft(self, freight: FreightRecord) -> PreviewDraft:
+        """What a promotion of this Freight would do, if it began now; nothing is asked for by it."""
+        if self.stage is None:
+            return PreviewDraft(refusal=f"Stage {self.state.name} is not configured yet")
+        try:
+            plan = self._plan()
+        except PlanRefused as refusal:
+            return PreviewDraft(refusal=str(refusal))
+        verdict = freight_availability(self.stage, self.state, freight, workflow.now())
+        context = PromotionContext(
+            project=self.state.project,
+            stage=self.state.name,
+            promotion=f"{self.state.name}.preview.{freight.name[:7]}",
+            freight=freight.reference,
+            freight_alias=freight.alias,
+            collection=collection_for(self.stage, self.state, freight.reference),
+            origins=self._origins(),
+            shard=self.stage.spec.shard or "",
+        )
+        return PreviewDraft(plan=plan, context=context, unavailable="" if verdict.available else verdict.reason)
+
+    @workflow.query
     def export(self) -> StageState:
         """The whole state, for backups."""
         return self.state
@@ -280,21 +311,10 @@ class Stage:
     @workflow.run
     async def run(self, state: StageState) -> None:
         self.state.created_at = self.state.created_at or workflow.now()
-        while not self.state.retired:
-            await workflow.wait_condition(lambda: self.changed)
-            self.changed = False
-            try:
-                await self._reconcile()
-            except FailureError as error:
-                if is_cancelled_exception(error):
-                    raise
-                workflow.logger.error("stage %s: %s", self.state.name, error)
-                self.alarm.set(workflow.now() + AGAIN)
-            if history_is_long() and not self.changed and not self.state.retired:
-                await workflow.wait_condition(workflow.all_handlers_finished)
-                if not self.changed:
-                    workflow.continue_as_new(self.state)
+        await self.life.live(self._reconcile, self.state, lambda: self.state.retired)
         await self._take_leave()
+        if self.successor is not None:
+            workflow.continue_as_new(self.successor)
 
     async def _reconcile(self) -> None:
         """One look at everything, in Kargo's order. Safe to repeat at any time."""
@@ -323,11 +343,16 @@ class Stage:
     async def _decide_requests(self) -> None:
         """Accept or refuse each request; Freight unknown or unavailable here is asked for once before a no."""
         assert self.stage is not None
+        now = workflow.now()
         for request in list(self.state.inbox):
             # While another was being answered, this one may have been aborted, or everything have ended.
             if request not in self.state.inbox or self.state.retired:
                 continue
             if await self._known(request):
+                continue
+            strict = closed_to_all(self.state, now) if request.override_window else None
+            if strict is not None:
+                await self._refuse(request, f"{strict.reason}; without --override-window it would wait for that")
                 continue
             try:
                 plan = None if request.rerun and not self.stage.control_flow else self._plan()
@@ -472,7 +497,13 @@ class Stage:
         entry, collection = self.state.promoting.entry, self.state.promoting.collection
         self._release()
         self.state.last_promotion = message.model_copy(
-            update={"freight": entry.freight, "collection": collection, "rollback": entry.rollback}
+            update={
+                "freight": entry.freight,
+                "actor": message.actor or entry.actor,
+                "collection": collection,
+                "rollback": entry.rollback,
+                "override_window": entry.override_window,
+            }
         )
         if not entry.rollback or message.phase is not PromotionPhase.SUCCEEDED:
             self.state.rolling_back = []
@@ -662,6 +693,8 @@ class Stage:
 
     def _look_after_health(self) -> None:
         """Run the registered checks for as long as their Freight is current: quickly while settling, slowly later."""
+        assert self.stage is not None
+        own = read_settings(self.stage.metadata.annotations)
         last = self.state.last_promotion
         checks = last.health_checks if last and last.phase is PromotionPhase.SUCCEEDED else []
         if not checks or self.state.promoting is not None:
@@ -671,7 +704,8 @@ class Stage:
         status = self.state.health.status if self.state.health else None
         self.health_watch.watch(
             HealthRequest(project=self.state.project, stage=self.state.name, checks=checks, known=self.state.health),
-            quick=settling and status in (None, HealthState.PROGRESSING, HealthState.UNKNOWN),
+            settling=settling and status in (None, HealthState.PROGRESSING, HealthState.UNKNOWN),
+            longest=own.health_interval or self.state.bundle.health_interval,
             task_queue=self._shard_queue(),
         )
 
@@ -847,9 +881,10 @@ class Stage:
     async def _report(self) -> None:
         """Tell each Warehouse the whole of what there is to say about its Freight, if that has changed."""
         kept = {piece.name for collection in self.state.history for piece in collection.references()}
-        kept |= {entry.freight.name for entry in self.state.queue}
+        wanted = {entry.freight.name for entry in self.state.queue}
         if self.state.promoting is not None:
-            kept |= {piece.name for piece in self.state.promoting.collection.references()}
+            wanted |= {piece.name for piece in self.state.promoting.collection.references()}
+        kept |= wanted
         current = self.state.current()
         for name in self._warehouses():
             here = [piece for piece in current.references() if piece.origin.name == name] if current else []
@@ -871,6 +906,7 @@ class Stage:
                 current={piece.name: self.state.entered.get(piece.name, workflow.now()) for piece in here},
                 verified=dict(sorted(marks.items())),
                 kept=sorted(kept),
+                promoting=sorted(wanted),
             )
             digest = hashlib.sha256(report.model_dump_json().encode()).hexdigest()[:16]
             if self.state.reported.get(name) == digest or (name not in self.state.reported and not kept and not marks):
@@ -898,7 +934,8 @@ class Stage:
                 stage=self.state.name, revision=self.state.generation + 1, request=None, forget=True
             )
             await self._tell_warehouse(name, "subscribe", message)
-        await tell(project_id(self.state.project), "retired", Retired(kind="Stage", name=self.state.name))
+        farewell = Retired(kind="Stage", name=self.state.name, generation=self.state.generation)
+        await tell(project_id(self.state.project), "retired", farewell)
         await workflow.wait_condition(workflow.all_handlers_finished)
         # Who asked too late hears it, too, rather than waiting to ask again.
         while self.state.inbox:
@@ -907,7 +944,20 @@ class Stage:
     # Odds and ends of the loop
 
     def _touch(self) -> None:
-        self.changed = True
+        self.life.touch()
+
+    def _succeed(self, message: StageConfiguration) -> None:
+        """Applied again while it takes its leave: the Stage begins anew, without anything of what it was."""
+        if message.manifest is not None and message.generation > self.state.generation:
+            self.successor = StageState(
+                project=self.state.project,
+                name=self.state.name,
+                generation=message.generation,
+                manifest=message.manifest,
+                bundle=message.bundle or StageBundle(revision=0),
+            )
+        elif self.successor is not None and message.bundle is not None:
+            self.successor.bundle = message.bundle
 
     def _read_manifest(self) -> None:
         if self.state.manifest is not None:
@@ -934,4 +984,4 @@ class Stage:
         if needs_verification(self.stage, self.state):
             moments.append(self.state.settling_until)
         moments += [asked + ANSWER for asked in self.state.asked.values()]
-        self.alarm.set(min((moment for moment in moments if moment is not None and moment > now), default=None))
+        self.life.alarm.set(min((moment for moment in moments if moment is not None and moment > now), default=None))

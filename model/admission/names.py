@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from model.annotations import PREFIX, BadAnnotation, check_annotation
 from model.findings import Findings, error, warning
 from model.names import MAX_NAME
 from model.resources import ClusterConfig, Project, ProjectConfig, Resource
@@ -31,8 +32,15 @@ def is_variable(name: str) -> bool:
 
 
 def check_metadata(resource: Resource) -> Findings:
-    """Name and namespace of a resource."""
+    """Name and namespace of a resource, and Towpath's own annotations."""
     yield from _name(resource)
+    for name, value in (resource.metadata.annotations or {}).items():
+        if not name.startswith(PREFIX):
+            continue
+        try:
+            check_annotation(resource.kind, name, value)
+        except BadAnnotation as problem:
+            yield error(("metadata", "annotations", name), str(problem))
     namespace = resource.metadata.namespace
     if resource.cluster_scoped:
         if namespace:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import click
 
 from starter import options
 from starter.configuration import configuration_path, load_configuration, save_configuration
+from starter.errors import TowpathError
 from starter.output import Format, print_data
+from starter.session import Session, asynchronous
+
+#: Seconds that a look at what Projects there are may take.
+LONGEST_LOOK = 5
 
 
 @click.group()
@@ -23,7 +30,8 @@ def command() -> None:
 
 @command.command("set-project")
 @click.argument("name", shell_complete=options.complete_names("projects"))
-def set_project(name: str) -> None:
+@asynchronous
+async def set_project(session: Session, name: str) -> None:
     """Choose the Project that is meant where --project isn't given; "" chooses none.
 
     \b
@@ -34,6 +42,17 @@ def set_project(name: str) -> None:
     name = name.strip().lower()
     save_configuration(load_configuration().model_copy(update={"project": name}))
     click.echo(f"default project: {name}" if name else "no default project")
+    if name and not await _may_exist(session, name):
+        click.echo(f"warning: there is no Project {name} so far; `towpath get projects` lists what there is", err=True)
+
+
+async def _may_exist(session: Session, project: str) -> bool:
+    """Whether there is such a Project, as far as can be said: choosing needs no server."""
+    try:
+        async with asyncio.timeout(LONGEST_LOOK):
+            return project in await (await session.connect()).project_names()
+    except (TowpathError, TimeoutError):
+        return True
 
 
 @command.command("get-project")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import click
-import yaml
 
 from model.base import Json, format_time
 from model.promotions import PromotionView
@@ -13,6 +12,7 @@ from starter.output import Format, at, print_data
 from starter.progress import duration, step_name
 from starter.session import Session, asynchronous
 from starter.shapes import Resource, promotion_resource
+from starter.yaml_text import as_yaml
 
 
 class _Logs(click.Group):
@@ -102,6 +102,8 @@ def promotion_log(view: PromotionView) -> list[str]:
     ]
     if view.actor:
         lines.append(f"  actor    {view.actor}")
+    if view.override_window:
+        lines += _indented("  override ", f"of a closed promotion window: {view.override_window}")
     if view.message or view.waiting:
         lines += _indented("  message  ", view.message or view.waiting)
     lines.append(f"  created  {format_time(view.created_at)}")
@@ -121,6 +123,11 @@ def promotion_log(view: PromotionView) -> list[str]:
             lines.append(f"  errors   {step.error_count}")
         if step.rebuilds:
             lines.append(f"  rebuilds {step.rebuilds}")
+        if step.question is not None:
+            asked_by = f" by {step.question.asked_by}" if step.question.asked_by else ""
+            lines.append(f"  asked    {format_time(step.question.asked_at)}{asked_by}")
+            if step.question.display:
+                lines += _indented("  asks     ", step.question.display)
         if step.message:
             lines += _indented("  message  ", step.message)
         for warning in step.warnings:
@@ -166,7 +173,7 @@ def verification_log(run: Resource) -> list[str]:
 
 
 def _yaml(value: Json) -> str:
-    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120).removesuffix("...\n").rstrip()
+    return as_yaml(value).removesuffix("...\n").rstrip()
 
 
 def _indented(label: str, text: str) -> list[str]:

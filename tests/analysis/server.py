@@ -57,6 +57,10 @@ class MetricServer:
 
     url: str = ""
     routes: dict[str, Answered | Callable[[Asked], Answered]] = field(default_factory=dict)
+    #: For all other paths.
+    otherwise: Answered | Callable[[Asked], Answered] = field(
+        default_factory=lambda: Answered({"error": "no such path"}, 404)
+    )
     asked: list[Asked] = field(default_factory=list)
 
     def answer(self, path: str, body: Json = None, status: int = 200, **headers: str) -> None:
@@ -76,7 +80,7 @@ def metric_server(context: ssl.SSLContext | None = None) -> Iterator[MetricServe
             headers = {name.lower(): value for name, value in self.headers.items()}
             asked = Asked(self.command, parts.path, parse_qs(parts.query), headers, body)
             known.asked.append(asked)
-            route = known.routes.get(parts.path, Answered({"error": "no such path"}, 404))
+            route = known.routes.get(parts.path, known.otherwise)
             answered = route(asked) if callable(route) else route
             content = answered.content()
             self.send_response(answered.status)

@@ -7,6 +7,7 @@ import itertools
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -67,6 +68,13 @@ class Servers(Protocol):
 
     @property
     def client(self) -> Client: ...
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that is there already, by a client of it."""
+
+    client: Client
 
 
 class Bench:

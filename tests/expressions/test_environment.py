@@ -136,6 +136,7 @@ def environment(
     outputs: dict[str, Json] | None = None,
     statuses: dict[str, StepStatus] | None = None,
     failed: bool = False,
+    aborted: bool = False,
     data: Data | None = None,
 ) -> StepEnvironment:
     request = StepRequest(
@@ -157,6 +158,7 @@ def environment(
         outputs=outputs or {},
         statuses=statuses or {},
         failed=failed,
+        aborted=aborted,
         started_at=STARTED,
     )
     return step_environment(request, data or Data(), "https://kargo.example.com", status=Status())
@@ -387,6 +389,8 @@ def test_status_functions_tell_whether_anything_failed() -> None:
     good, bad = environment(), environment(failed=True)
     assert run("[success(), failure(), always()]", good) == [True, False, True]
     assert run("[success(), failure(), always()]", bad) == [False, True, True]
+    assert run("aborted()", good) is run("aborted()", bad) is False
+    assert run("[success(), aborted()]", environment(aborted=True)) == [True, True]
     metas = environment(statuses={"clone": StepStatus.SKIPPED})
     assert run("stepMetas.clone.Status", metas) == "Skipped"
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.testing import ActivityEnvironment
 
 from activities.health import HealthActivities, check_health
 from examples.world.argocd import ArgoCD, Script
@@ -133,7 +135,8 @@ def synced(argocd: ArgoCD, name: str, health: str = "Healthy", **script: Any) ->
 
 
 def request(checked: list[HealthCheckStep], known: Health | None = None) -> HealthRequest:
-    return HealthRequest(project="demo", stage="dev", checks=checked, known=known, interval=timedelta(seconds=7))
+    pauses = {"first": timedelta(seconds=2), "interval": timedelta(seconds=7)}
+    return HealthRequest(project="demo", stage="dev", checks=checked, known=known, **pauses)
 
 
 async def test_the_worst_application_counts(world: tuple[ArgoCD, Any]) -> None:
@@ -153,7 +156,7 @@ async def test_without_checks_a_stage_is_healthy() -> None:
     assert await check_health([], outside_of(Path("/nonexistent"))) == Health(status=HealthState.HEALTHY)
 
 
-async def test_what_is_not_news_is_asked_again_after_the_interval(world: tuple[ArgoCD, Any]) -> None:
+async def test_what_is_not_news_is_asked_again_after_growing_pauses(world: tuple[ArgoCD, Any]) -> None:
     argocd, outside = world
     synced(argocd, "a", "Progressing")
     activities = HealthActivities(outside)
@@ -162,11 +165,14 @@ async def test_what_is_not_news_is_asked_again_after_the_interval(world: tuple[A
     assert known.status is HealthState.PROGRESSING
     # As it comes back from Temporal.
     known = Health.model_validate_json(known.model_dump_json(by_alias=True))
-    with pytest.raises(ApplicationError) as caught:
-        await activities.watch_health(request(checked, known))
-    assert caught.value.type == NOT_YET
-    assert caught.value.category is ApplicationErrorCategory.BENIGN
-    assert caught.value.next_retry_delay == timedelta(seconds=7)
+    environment = ActivityEnvironment()
+    for attempt, pause in ((1, 2), (2, 4), (3, 7), (400, 7)):
+        environment.info = replace(environment.info, attempt=attempt)
+        with pytest.raises(ApplicationError) as caught:
+            await environment.run(activities.watch_health, request(checked, known))
+        assert caught.value.type == NOT_YET
+        assert caught.value.category is ApplicationErrorCategory.BENIGN
+        assert caught.value.next_retry_delay == timedelta(seconds=pause)
     argocd.scripts["a"] = Script(health="Healthy")
     argocd.patch("a", {"metadata": {"labels": {"wake": "up"}}})
     argocd.wait("a", lambda app: app["status"]["health"]["status"] == "Healthy")
@@ -181,7 +187,7 @@ async def test_a_refresh_that_changes_nothing_is_no_news(world: tuple[ArgoCD, An
     known = await activities.watch_health(request(checked))
     argocd.patch("a", {"status": {"reconciledAt": "2099-01-01T00:00:00Z"}})
     with pytest.raises(ApplicationError, match="still Healthy"):
-        await activities.watch_health(request(checked, known))
+        await ActivityEnvironment().run(activities.watch_health, request(checked, known))
 
 
 async def test_health_from_before_the_operation_is_refreshed_first(world: tuple[ArgoCD, Any]) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from model.candidates import candidates
 from model.freezes import Freeze, FreezeRequest, ThawRequest, active, frozen, thawed
+from model.project_rules import bundle_for, config_settings
+from model.project_state import ProjectState
+from model.projects import ClusterSnapshot, StageEntry
 from model.promotions import PromotionFinished
 from model.references import Health, HealthState, VerificationPhase
+from model.resources.project_config import PromotionWindow, PromotionWindowKind
 from model.resources.promotion import PromotionPhase
 from model.stage_rules import (
     collection_for,
@@ -224,3 +229,51 @@ def test_in_a_closed_window_only_what_overrides_it_starts() -> None:
     later = next_in_queue(state, NOW + 3 * HOUR)
     assert later is not None
     assert later.name == "prod.1"
+
+
+# closed promotion windows, and who may pass them
+
+
+def _deny(name: str, hours: int) -> PromotionWindow:
+    """A Deny window around NOW."""
+    end = NOW + HOUR * hours
+    return PromotionWindow(
+        name=name, kind=PromotionWindowKind.DENY, dtstart="20260101T000000Z", dtend=f"{end:%Y%m%dT%H%M%SZ}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("strict", "override", "reason"),
+    [
+        ([], "", "is closed: the Deny window sale is active; it opens at 2026-03-02T13:00:00Z"),
+        ([], "fire", ""),
+        (["sale"], "", "is closed: the Deny window sale"),
+        (["sale"], "fire", "is closed and lets nothing pass: the Deny window sale is active; it opens at"),
+        (["over"], "fire", ""),
+    ],
+)
+def test_what_passes_a_closed_window_is_a_matter_of_policy(strict: list[str], override: str, reason: str) -> None:
+    windows = [_deny("over", -1), _deny("sale", 1)]
+    strict_windows = [window for window in windows if window.name in strict]
+    bundle = StageBundle(revision=1, windows=windows, strict_windows=strict_windows)
+    waiting = why_wait(PROD, a_state(bundle=bundle), NOW, override)
+    assert (waiting is None) is (reason == "")
+    assert waiting is None or reason in waiting.reason
+
+
+@pytest.mark.parametrize(
+    ("of_cluster", "of_project", "strict"),
+    [("", "", []), ("nothing", "", ["c"]), ("", "nothing", ["p"]), ("nothing", "manual", ["c"])],
+)
+def test_each_config_says_what_may_pass_its_own_windows(of_cluster: str, of_project: str, strict: list[str]) -> None:
+    def config(policy: str, window: str) -> dict[str, Any]:
+        annotations = {"towpath/closed-windows": policy, "towpath/health-interval": "1m"} if policy else {}
+        windows = [_deny(window, 1).shown()]
+        return {"metadata": {"name": "x", "annotations": annotations}, "spec": {"promotionWindows": windows}}
+
+    cluster = ClusterSnapshot(revision=1, windows=[_deny("c", 1)], settings=config_settings(config(of_cluster, "c")))
+    state = ProjectState(project="shop", cluster=cluster, config={"kind": "ProjectConfig", **config(of_project, "p")})
+    bundle = bundle_for(state, "prod", StageEntry())
+    assert [window.name for window in bundle.windows] == ["c", "p"]
+    assert [window.name for window in bundle.strict_windows] == strict
+    assert bundle.health_interval == (timedelta(minutes=1) if of_cluster or of_project else None)

@@ -24,11 +24,13 @@ from model.stages import StageSummary
 from model.steps import StepStatus
 from starter import progress
 from starter.applying import Applied
+from starter.commands.logs import promotion_log
 from starter.configuration import configuration_path
 from starter.errors import NotFound, ServerSilent, WorkerSilent
 from starter.listing import StageLine
 from starter.main import cli
 from starter.session import Session
+from starter.yaml_text import as_yaml
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 FREIGHT = "1b54a9426c130fdcc59b9453a5efb85e9e743879"
@@ -61,12 +63,18 @@ class Played:
         self.interrupted = False
 
     async def stage_lines(self, project: str) -> list[StageLine]:
-        summary = StageSummary(freight={FREIGHT: "frozen-fox"}, health="Healthy", last_phase="Succeeded")
+        made = datetime.now(UTC) - timedelta(days=3)
+        summary = StageSummary(
+            freight={FREIGHT: "frozen-fox"}, health="Healthy", last_phase="Succeeded", created_at=made
+        )
         empty = StageSummary(freight_summary="0/1 Fulfilled", upstream=["dev"])
         return [
             StageLine(project=project, name="dev", summary=summary),
             StageLine(project=project, name="prod", summary=empty),
         ]
+
+    async def project_names(self) -> list[str]:
+        return ["shop"]
 
     async def list_stages(self, project: str) -> list[dict[str, Any]]:
         return [await self.get_stage(project, "dev"), await self.get_stage(project, "prod")]
@@ -108,9 +116,13 @@ def run(towpath: object, *arguments: str, env: dict[str, str] | None = None, **o
 def test_a_table_has_plain_columns_where_nobody_looks_on(played: Played) -> None:
     lines = run(played, "get", "stages", "-p", "shop").stdout.splitlines()
     assert lines == [
-        "NAME   CURRENT FREIGHT   HEALTH    VERIFICATION   PROMOTION   STATUS",
-        "dev    frozen-fox        Healthy                  Succeeded",
+        "NAME   CURRENT FREIGHT   HEALTH    VERIFICATION   PROMOTION   AGE   STATUS",
+        "dev    frozen-fox        Healthy                  Succeeded   3d",
         "prod   0/1 Fulfilled",
+    ]
+    assert run(played, "get", "stages", "dev", "-p", "shop").stdout.splitlines() == [
+        "NAME   CURRENT FREIGHT   HEALTH    VERIFICATION   PROMOTION   AGE   STATUS",
+        "dev    frozen-fox        Healthy                  Succeeded   3d",
     ]
     bare = run(played, "get", "stages", "-p", "shop", "--no-headers").stdout.splitlines()
     assert [line.split()[0] for line in bare] == ["dev", "prod"]
@@ -335,6 +347,28 @@ def test_the_default_project_comes_from_the_option_the_environment_then_the_file
     viewed = yaml.safe_load(run(played, "config", "view").stdout)
     assert viewed == {"path": str(configuration_path()), "project": "shop"}
     assert run(played, "config", "set-project", "").stdout == "no default project\n"
+
+
+def test_a_project_that_is_not_there_is_chosen_with_a_warning(played: Played) -> None:
+    known = run(played, "config", "set-project", "shop")
+    assert (known.exit_code, known.stderr) == (0, "")
+    unknown = run(played, "config", "set-project", "shpo")
+    assert (unknown.exit_code, unknown.stdout) == (0, "default project: shpo\n")
+    assert unknown.stderr.startswith("warning: there is no Project shpo so far")
+    # Choosing needs no server.
+    offline = run(ServerSilent("nobody there"), "config", "set-project", "other")
+    assert (offline.exit_code, offline.stderr) == (0, "")
+
+
+def test_a_text_of_several_lines_is_shown_as_it_is() -> None:
+    output = {"commitMessage": "Updated a\n\n- image: 1.0\n", "blank": "a \nb", "commit": "1234567", "n": "1.10"}
+    done = StepRecord(alias="commit", uses="git-commit", status=StepStatus.SUCCEEDED, output=output)
+    log = promotion_log(view(PromotionPhase.SUCCEEDED, done, override_window="the shop is down"))
+    text = "\n".join(log)
+    assert "commitMessage: |" in text
+    assert "\n             - image: 1.0\n" in text
+    assert "override of a closed promotion window: the shop is down" in text
+    assert yaml.safe_load(as_yaml(output)) == output
 
 
 def test_a_broken_configuration_says_which_file(played: Played) -> None:

@@ -228,6 +228,7 @@ class TestConditions:
             ("${{ failure() }}", True, True),
             ("${{ failure() }}", False, False),
             ("${{ ctx.stage == 'dev' }}", True, True),
+            ("${{ aborted() }}", False, False),
         ],
     )
     async def test_if(self, host: Host, probe: Probe, condition: str, failed: bool, runs: bool) -> None:

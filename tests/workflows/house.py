@@ -18,6 +18,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.verification import Verifications
 from model.discovery import DiscoveryReport
 from model.freight_status import FreightRecord
 from model.health import HealthRequest
@@ -51,6 +52,7 @@ from model.resources.warehouse import (
 )
 from model.stages import HolderReport
 from model.steps import NOT_YET, Effect, StepKind, StepRequest, StepResult, StepStatus
+from model.verifications import MeasurementRequest, VerificationRequest
 from model.warehouses import Outcome
 from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, attributes
 from workflows.cluster import Cluster
@@ -114,10 +116,14 @@ class House:
     kinds: dict[str, StepKind] = field(default_factory=dict)
     #: Health by Stage; missing: Healthy.
     health: dict[str, Health] = field(default_factory=dict)
+    #: Pause between two looks at who holds a turn.
+    looks_at_holders: timedelta = timedelta(minutes=1)
+    #: What looks at health were asked.
+    watched: list[HealthRequest] = field(default_factory=list)
     #: Workflows that ended without a word.
     ended: dict[str, str] = field(default_factory=dict)
-    #: What `measure` finds by metric name: a list of values, the last repeated.
-    measurements: dict[str, list[Any]] = field(default_factory=dict)
+    #: The activities of a worker, for tests that measure.
+    verifications: Verifications | None = None
 
     @property
     def client(self) -> Client:
@@ -131,6 +137,7 @@ class House:
         converter = activity.payload_converter()
         if name == "watch-health":
             request = converter.from_payload(arguments[0].payload, HealthRequest)
+            self.watched.append(request)
             health = self.health.get(request.stage, Health(status=HealthState.HEALTHY))
             if health == request.known:
                 raise ApplicationError("unchanged", type=NOT_YET, next_retry_delay=request.interval)
@@ -140,8 +147,12 @@ class House:
         if name == "watch-holder":
             workflow_id = converter.from_payload(arguments[0].payload, dict)["workflowId"]
             if workflow_id not in self.ended:
-                raise ApplicationError("still running", type=NOT_YET, next_retry_delay=timedelta(minutes=1))
+                raise ApplicationError("still running", type=NOT_YET, next_retry_delay=self.looks_at_holders)
             return HolderReport(status=self.ended[workflow_id])
+        if self.verifications is not None and name == "prepare-analysis":
+            return await self.verifications.prepare(converter.from_payload(arguments[0].payload, VerificationRequest))
+        if self.verifications is not None and name == "measure":
+            return await self.verifications.measure(converter.from_payload(arguments[0].payload, MeasurementRequest))
         request = converter.from_payload(arguments[0].payload, StepRequest)
         self.ran.append((request.context.promotion, request.step.alias))
         play = self.plays.get(name)

@@ -165,6 +165,33 @@ async def test_a_closed_window_holds_back_what_does_not_override_it(time_skippin
         urgent = await request(h, "dev", one.name, override_window="the shop is down")
         assert (await h.result(urgent)).phase == "Succeeded"
         assert (await h.progress(waiting)).phase == "Pending"
+        # Who wanted that, and why, is kept: on the Promotion, and on the Stage for as long as it is the last.
+        assert (await h.progress(urgent)).override_window == "the shop is down"
+        last = (await h.stage("dev"))["status"]["lastPromotion"]
+        assert last["overrideWindow"] == {"reason": "the shop is down", "actor": "subject:ann"}
+        await time_skipping.sleep(timedelta(hours=4))
+        assert (await h.result(waiting)).phase == "Succeeded"
+
+
+async def test_a_window_that_lets_nothing_pass_refuses_to_be_overridden(time_skipping: WorkflowEnvironment) -> None:
+    async with house(time_skipping) as h:
+        now = await time_skipping.get_current_time()
+        config = policies(h.project)
+        config["metadata"]["annotations"] = {"towpath/closed-windows": "nothing"}
+        config["spec"]["promotionWindows"] = [
+            {
+                "name": "audit",
+                "kind": "Deny",
+                "dtstart": (now - timedelta(hours=1)).strftime("%Y%m%dT%H%M%SZ"),
+                "dtend": (now + timedelta(hours=3)).strftime("%Y%m%dT%H%M%SZ"),
+            }
+        ]
+        await h.apply(project(h.project), config, warehouse(), stage("dev"))
+        one = await h.discover("1.0.0")
+        refused = await h.result(await request(h, "dev", one.name, override_window="the shop is down"))
+        assert refused.phase is None
+        assert "closed and lets nothing pass: the Deny window audit is active" in refused.message
+        waiting = await request(h, "dev", one.name)
         await time_skipping.sleep(timedelta(hours=4))
         assert (await h.result(waiting)).phase == "Succeeded"
 
@@ -250,9 +277,22 @@ async def test_the_same_freight_twice_is_held_twice_and_verified_anew(time_skipp
 
 async def test_after_a_failed_promotion_nothing_can_be_verified_again(time_skipping: WorkflowEnvironment) -> None:
     async with house(time_skipping) as h:
-        await h.apply(project(h.project), warehouse(), stage("dev"))
+        gone = {"analysisTemplates": [{"name": "gone"}]}
+        await h.apply(project(h.project), warehouse(), stage("dev", verification=gone), stage("bare"))
         one, two = await h.discover("1.0.0"), await h.discover("2.0.0")
+        await h.promote("bare", one.name)
+        refused = await h.update_stage("bare", "verify", VerifyRequest())
+        assert not refused.ok
+        assert refused.message.startswith("there is nothing to verify in Stage bare: it names no templates")
         await h.promote("dev", one.name)
+
+        async def ended() -> Any:
+            current = (await h.stage("dev"))["status"]["freightHistory"][0]
+            return [info for info in current.get("verificationHistory", []) if info["phase"] == "Error"]
+
+        [info] = await h.until(ended)
+        # A template that is nowhere: the verification ends and says so, the Stage goes on.
+        assert "refers to what doesn't exist: AnalysisTemplate/gone" in info["message"]
         assert (await h.update_stage("dev", "verify", VerifyRequest())).ok
 
         def no(request: StepRequest) -> None:
