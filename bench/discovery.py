@@ -29,7 +29,7 @@ async def measure(*, quick: bool) -> list[Figure]:
             if quick:
                 kinds = {name: kinds[name] for name in ("image SemVer", "git NewestFromBranch", "chart HTTP")}
             await _apply(home, next(iter(kinds.values())), "1h")
-            await _settled(home)
+            await _settled(home, polls=0)
             idle = await _used(home, window)
             figures = [Figure("idle, server and worker", 1000 * (idle.server + idle.worker) / window, "ms per s")]
             for name, subscription in kinds.items():
@@ -68,7 +68,7 @@ async def _poll(
     home: House, charts: ChartRepository, name: str, subscription: Manifest, window: float, idle: Cpu
 ) -> list[Figure]:
     await _apply(home, subscription, "1s")
-    await _settled(home)
+    await _settled(home, polls=3)
     events, asked, sent = await _events(home), _requests(home, charts), _sent(home, charts)
     looks = await _looks(home)
     used = await _used(home, window)
@@ -97,13 +97,14 @@ async def _apply(home: House, subscription: Manifest, interval: str) -> None:
     await home.apply([project(), *manifests])
 
 
-async def _settled(home: House) -> None:
-    """Wait until first looks, Schedules and Freight are made: until nothing is written to any history any more."""
+async def _settled(home: House, *, polls: int) -> None:
+    """Wait until first looks, Schedules and Freight are made: nothing is written to any history, and polls go on."""
     async with asyncio.timeout(PATIENCE):
-        before = -1
-        while (events := await _events(home)) != before or events < WAREHOUSES:
+        before, looked = -1, 0
+        while (events := await _events(home)) != before or events < WAREHOUSES or looked < polls * WAREHOUSES:
             before = events
             await asyncio.sleep(4)
+            looked = await _looks(home)
 
 
 async def _used(home: House, seconds: float) -> Cpu:
