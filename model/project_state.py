@@ -17,6 +17,8 @@ class ProjectState(Message):
     project: str
     manifest: dict[str, Json] | None = None
     config: dict[str, Json] | None = None
+    #: When a ProjectConfig was first applied, of the one that is there.
+    config_created_at: Time | None = None
     created_at: Time | None = None
     #: Whole manifests by name.
     tasks: dict[str, Json] = Field(default_factory=dict)

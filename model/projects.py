@@ -7,7 +7,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from model.annotations import Settings
-from model.base import Json, Message
+from model.base import Json, Message, Time
 from model.freezes import Freeze
 from model.resources.project_config import PromotionWindow
 from model.steps import StepKind
@@ -114,3 +114,5 @@ class ProjectView(Message):
     cluster_templates: list[str] = Field(default_factory=list)
     freezes: list[Freeze] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
+    created_at: Time | None = None
+    config_created_at: Time | None = None

@@ -169,6 +169,29 @@ class PromotionFinished(Message):
     override_window: str = ""
 
 
+class StepGlance(Message):
+    """One step of a Promotion in a list."""
+
+    alias: str
+    uses: str
+    status: StepStatus | None = None
+    started_at: Time | None = None
+    finished_at: Time | None = None
+
+
+class PromotionSummary(Message):
+    """A Promotion at a glance: its memo. Before its first step it has just the alias and the actor."""
+
+    freight_alias: str = ""
+    actor: str = ""
+    #: Why it ended as it did; the beginning of it.
+    message: str = ""
+    started_at: Time | None = None
+    finished_at: Time | None = None
+    #: The first steps of its plan.
+    steps: list[StepGlance] = Field(default_factory=list)
+
+
 class PromotionView(Message):
     """Answer of the query `progress`: a Promotion as it stands, for people and for `--wait`."""
 

@@ -80,6 +80,7 @@ from starter.listing import (
 from starter.receivers import describe_receivers
 from starter.shapes import (
     Resource,
+    config_resource,
     held,
     promotion_resource,
     promotion_summary,
@@ -236,9 +237,10 @@ class Towpath:
 
     async def get_project_config(self, project: str) -> Resource:
         view = await self.project_view(project)
-        if view.config is None:
+        config = config_resource(view)
+        if config is None:
             raise NotFound(f"Project {project} has no ProjectConfig")
-        return await self._with_receivers(held(kinds.PROJECT_CONFIG, project, project, view.config), project)
+        return await self._with_receivers(config, project)
 
     async def receivers(self, project: str = "") -> list[WebhookReceiverConfig]:
         """The receivers of webhooks that a ProjectConfig holds, or the ClusterConfig where no Project is named."""
@@ -839,17 +841,19 @@ class Towpath:
 
     # Verifications
 
-    async def verification_lines(self, project: str, stage: str = "") -> list[RunLine]:
+    async def verification_lines(self, project: str, stage: str = "", limit: int | None = None) -> list[RunLine]:
         """Verifications at a glance, those under way first, then the newest first."""
         check_name("Project", project)
         if stage:
             check_name("Stage", stage)
-        found = await self.calls.executions(runs("Verification", project, stage))
+        found = await self.calls.executions(runs("Verification", project, stage), limit)
         return await self._known(project, run_lines(project, found))
 
-    async def list_verifications(self, project: str, stage: str = "", *, whole: bool = False) -> list[Resource]:
+    async def list_verifications(
+        self, project: str, stage: str = "", *, whole: bool = False, limit: int | None = None
+    ) -> list[Resource]:
         """Verifications as AnalysisRuns; `whole`: with their metrics, for one query each."""
-        lines = await self.verification_lines(project, stage)
+        lines = await self.verification_lines(project, stage, limit)
         if whole:
             return await self._each([line.name for line in lines], lambda name: self.get_verification(project, name))
         shown = []
@@ -864,6 +868,12 @@ class Towpath:
         check_name("Project", project)
         check_name("AnalysisRun", name)
         return await self.calls.query(verification_target(project, name), "describe", dict)
+
+    # Workers
+
+    async def worker_last_seen(self) -> datetime | None:
+        """When a worker last asked for work; None: none did for minutes."""
+        return await self.calls.last_poll()
 
     # Backup
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from model.base import Json, format_time
+from model.projects import ProjectView
 from model.promotions import PromotionView, StepRecord
 from model.steps import StepStatus
-from starter.kinds import PROMOTION, Kind
+from starter.kinds import PROJECT, PROJECT_CONFIG, PROMOTION, Kind
 
 ACTOR_ANNOTATION = "kargo.akuity.io/create-actor"
 #: Why a Promotion may start in a closed promotion window.
@@ -37,6 +38,31 @@ def held(kind: Kind, name: str, project: str, value: Resource) -> Resource:
     if "kind" in value and "metadata" in value:
         return value
     return {**resource(kind, name, project), "spec": value}
+
+
+def project_resource(view: ProjectView) -> Resource:
+    """The Project with Kargo's status: what it holds, counted."""
+    shown = held(PROJECT, view.project, "", view.manifest)
+    metadata = dict(shown["metadata"])
+    if view.created_at is not None:
+        metadata.setdefault("creationTimestamp", format_time(view.created_at))
+    ready = {"type": "Ready", "status": "True", "reason": "Synced", "message": "Project is synced"}
+    ready["lastTransitionTime"] = metadata.get("creationTimestamp") or format_time(datetime.fromtimestamp(0, UTC))
+    status: Resource = {
+        "conditions": [ready],
+        "stats": {"warehouses": {"count": len(view.warehouses)}, "stages": {"count": len(view.stages)}},
+    }
+    return {**shown, "metadata": metadata, "status": status}
+
+
+def config_resource(view: ProjectView) -> Resource | None:
+    """The ProjectConfig, if there is one."""
+    if view.config is None:
+        return None
+    shown = held(PROJECT_CONFIG, view.project, view.project, view.config)
+    if view.config_created_at is None:
+        return shown
+    return {**shown, "metadata": {"creationTimestamp": format_time(view.config_created_at), **shown["metadata"]}}
 
 
 def promotion_summary(

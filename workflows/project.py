@@ -44,7 +44,7 @@ with workflow.unsafe.imports_passed_through():
     from model.stages import StageConfiguration
     from model.warehouse_state import WarehouseState
     from model.warehouses import Outcome, RetireRequest, WarehouseConfiguration
-    from workflows.attributes import PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes
+    from workflows.attributes import PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes, changed
     from workflows.life import Life
     from workflows.telling import tell
 
@@ -98,7 +98,7 @@ class Project:
         async with self.applying:
             held = self._held(message.kind) if message.kind in HELD else None
             if message.kind == "ProjectConfig" and self.state.config is not None:
-                self.state.config = None
+                self.state.config, self.state.config_created_at = None, None
             elif held is None or held.pop(message.name, None) is None:
                 return Outcome(
                     ok=False, message=f"{message.kind} {message.name} does not exist in Project {self.state.project}"
@@ -197,6 +197,8 @@ class Project:
             cluster_templates=sorted(self.state.cluster.templates),
             freezes=[*self.state.cluster.freezes, *self.state.freezes],
             warnings=missing_references(self.state),
+            created_at=self.state.created_at,
+            config_created_at=self.state.config_created_at,
         )
 
     @workflow.query
@@ -243,6 +245,7 @@ class Project:
                 self.state.manifest = manifest
             else:
                 self.state.config = manifest
+                self.state.config_created_at = self.state.config_created_at or workflow.now()
             return _action(known, manifest)
         if kind in HELD:
             held = self._held(kind)
@@ -372,6 +375,7 @@ class Project:
         if repr(glance) != self.shown:
             self.shown = repr(glance)
             workflow.upsert_memo({SUMMARY: glance})
+        workflow.upsert_search_attributes(changed(workflow.now()))
         warnings = "\n".join(f"- {sentence}" for sentence in missing_references(self.state))
         workflow.set_current_details(
             f"**Project {self.state.project}**: {len(self.state.warehouses)} Warehouses, "

@@ -33,8 +33,10 @@ with workflow.unsafe.imports_passed_through():
         PromotionFinished,
         PromotionRecord,
         PromotionRequest,
+        PromotionSummary,
         PromotionView,
         Refused,
+        StepGlance,
         StepRecord,
     )
     from model.questions import Answer, Answered, Question, output_of, refusal, response_to, verdict, waiting
@@ -52,7 +54,7 @@ with workflow.unsafe.imports_passed_through():
         StepResult,
         StepStatus,
     )
-    from workflows.attributes import WAITS, phase_update
+    from workflows.attributes import SUMMARY, WAITS, changed, phase_update
     from workflows.links import link
 
 #: A waiting Promotion asks again after this time, then after twice that, … : a Stage may have been recreated.
@@ -68,6 +70,9 @@ WAITS_SHOWN = 300
 CLEANING_UP = timedelta(minutes=10)
 #: The ids of FanOuts begin so.
 FANOUT = "fanout/"
+#: How many steps, and how much of the message, lists know: memos are kept small.
+GLANCED = 40
+MESSAGE = 500
 #: Bounds a single attempt of a step; liveness is the heartbeat's business.
 LONGEST_ATTEMPT = timedelta(hours=6)
 
@@ -288,7 +293,7 @@ class Promotion:
     async def _run_steps(self) -> None:
         assert self.plan is not None
         if self.request.granted is None:
-            workflow.upsert_search_attributes(phase_update(PromotionPhase.RUNNING))
+            workflow.upsert_search_attributes([*phase_update(PromotionPhase.RUNNING), *changed(workflow.now())])
         for index, step in enumerate(self.plan.steps):
             if index < self.done:
                 continue
@@ -305,6 +310,7 @@ class Promotion:
         record = self.records[index]
         self._show()
         record.started_at, record.status = workflow.now(), StepStatus.RUNNING
+        self._show_progress()
         await self._run_step(index, step)
         record.finished_at = workflow.now()
 
@@ -505,7 +511,7 @@ class Promotion:
         if self.expiry is not None:
             self.phase, self.message = PromotionPhase.ERRORED, self.expiry
             return await self._close()
-        workflow.upsert_search_attributes(phase_update(None))
+        workflow.upsert_search_attributes([*phase_update(None), *changed(workflow.now())])
         self._show()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._result()
@@ -551,7 +557,8 @@ class Promotion:
 
     async def _close(self) -> PromotionFinished:
         self.finished_at = workflow.now()
-        workflow.upsert_search_attributes(phase_update(self.phase))
+        workflow.upsert_search_attributes([*phase_update(self.phase), *changed(workflow.now())])
+        self._show_progress()
         self._show()
         result = self._result()
         await self._tell_stage("finished", result)
@@ -606,6 +613,27 @@ class Promotion:
             self.done = len(self.request.rerun.done)
             self.records[: self.done] = [record.model_copy() for record in self.request.rerun.done]
             self.health_checks = list(self.request.rerun.health_checks)
+
+    def _show_progress(self) -> None:
+        """Write the memo that lists are made from: once per step, and at the end."""
+        glance = PromotionSummary(
+            freight_alias=self.freight_alias,
+            actor=self.request.actor,
+            message=self.message[:MESSAGE],
+            started_at=self.started_at,
+            finished_at=self.finished_at,
+            steps=[
+                StepGlance(
+                    alias=record.alias,
+                    uses=record.uses,
+                    status=record.status,
+                    started_at=record.started_at,
+                    finished_at=record.finished_at,
+                )
+                for record in self.records[:GLANCED]
+            ],
+        )
+        workflow.upsert_memo({SUMMARY: glance})
 
     def _show(self) -> None:
         """What the Temporal UI shows of the run."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from datetime import timedelta
 
 from temporalio import workflow
@@ -13,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from model.annotations import read_settings
     from model.base import Json
     from model.candidates import candidates, find_freight, freight_availability
+    from model.conditions import note
     from model.explanation import StageExplanation, explain
     from model.freezes import FreezeRequest, ThawRequest, active, frozen, thawed
     from model.freight_status import FreightRecord
@@ -62,7 +64,7 @@ with workflow.unsafe.imports_passed_through():
         why_wait,
     )
     from model.stage_state import QueueEntry, RunningPromotion, RunningVerification, StageState
-    from model.stage_view import describe, summary
+    from model.stage_view import conditions, describe, summary
     from model.stages import (
         StageBundle,
         StageConfiguration,
@@ -83,7 +85,7 @@ with workflow.unsafe.imports_passed_through():
         WarehouseSnapshot,
         merged_metadata,
     )
-    from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes
+    from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes, changed
     from workflows.health_watch import HealthWatch
     from workflows.holder_watch import HolderWatch
     from workflows.life import Life
@@ -112,6 +114,8 @@ class Stage:
         self.successor: StageState | None = None
         self.life = Life(f"stage {state.name}")
         self.shown = ""
+        #: Digest of what `describe` last showed.
+        self.described = ""
         self.health_watch = HealthWatch(self._health_changed)
         self.holder_watch = HolderWatch(self._holder_ended)
         self._read_manifest()
@@ -224,6 +228,7 @@ class Stage:
         if merged is None:
             return Outcome(ok=False, message=f"metadata of Stage {self.state.name} would be larger than 16 KiB")
         self.state.metadata = merged
+        self._touch()
         return Outcome(message=f"metadata of Stage {self.state.name} is set")
 
     @workflow.update
@@ -970,7 +975,17 @@ class Stage:
         if text != self.shown:
             self.shown = text
             workflow.upsert_memo({SUMMARY: glance})
+        self.state.transitions = note(conditions(self.state, self._waiting()), self.state.transitions, workflow.now())
+        described = self._described()
+        if described != self.described:
+            self.described = described
+            workflow.upsert_search_attributes(changed(workflow.now()))
         workflow.set_current_details(details(self.state, glance))
+
+    def _described(self) -> str:
+        """A digest of what is shown of the Stage; of its manifest the generation tells."""
+        status = self.describe()["status"]
+        return hashlib.sha256(json.dumps(status, sort_keys=True).encode()).hexdigest()[:16]
 
     def _set_alarm(self) -> None:
         """Wake up by itself when time alone changes something."""
