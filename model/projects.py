@@ -95,6 +95,8 @@ class Retired(Message):
 
     kind: str
     name: str
+    #: The last it had heard of; 0: not said.
+    generation: int = 0
 
 
 class ProjectView(Message):

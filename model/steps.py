@@ -233,10 +233,19 @@ class StepProblem(Message):
     message: str
 
 
+class ExpressionUse(Message):
+    """An expression without delimiters in a manifest, to be checked by a worker that can read it."""
+
+    #: Where it stands, for messages: `warehouses.yaml: Warehouse/w: spec.freightCreationCriteria.expression`.
+    where: str
+    expression: str
+
+
 class CheckStepsRequest(Message):
     """Argument of the activity `check-steps`."""
 
     uses: list[StepUse]
+    expressions: list[ExpressionUse] = Field(default_factory=list)
 
 
 class CheckStepsReport(Message):

@@ -18,6 +18,8 @@ class ProjectSummary(Message):
     warehouses: int = 0
     #: How many receivers of webhooks its ProjectConfig has.
     receivers: int = 0
+    #: None: an older release wrote the memo.
+    created_at: Time | None = None
     #: Digest of its roles and API tokens; empty: it has neither.
     access: str = ""
 
@@ -47,6 +49,10 @@ class WarehouseSummary(Message):
     last_discovery: str = ""
     #: Why the last look found nothing or failed.
     error: str = ""
+    #: Since when looking fails.
+    failing_since: Time | None = None
+    #: None: an older release wrote the memo.
+    created_at: Time | None = None
     healthy: bool | None = None
     #: The normalised URLs that it subscribes to; None: an older release wrote the memo.
     subscribes: list[str] | None = None

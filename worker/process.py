@@ -45,6 +45,7 @@ OTHER_VARIABLES = frozenset(
         "TOWPATH_ACTOR_ROLES",
         "TOWPATH_DEBUG",
         "TOWPATH_PROJECT",
+        "TOWPATH_TEST_HELM",
         "TOWPATH_TEST_KARGO_ADVANCED",
         "TOWPATH_TEST_KUBECONFIG",
     }

@@ -28,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
     from model.projects import Action, AppliedResource, ApplyRequest, ApplyResult, ClusterSnapshot, DeleteRequest
     from model.steps import CheckStepsReport, CheckStepsRequest, DescribeStepsRequest, StepDescriptions
     from model.warehouses import Outcome
-    from workflows.tempo import history_is_long
+    from workflows.life import Life
 
 
 class ClusterView(Message):
@@ -49,7 +49,7 @@ class Cluster:
     @workflow.init
     def __init__(self, state: ClusterState) -> None:
         self.state = state
-        self.changed = True
+        self.life = Life("cluster")
 
     # Messages
 
@@ -192,14 +192,7 @@ class Cluster:
 
     @workflow.run
     async def run(self, state: ClusterState) -> None:
-        while True:
-            await workflow.wait_condition(lambda: self.changed)
-            self.changed = False
-            await self._tell_projects()
-            if history_is_long() and not self.changed:
-                await workflow.wait_condition(workflow.all_handlers_finished)
-                if not self.changed:
-                    workflow.continue_as_new(self.state)
+        await self.life.live(self._tell_projects, self.state)
 
     async def _tell_projects(self) -> None:
         snapshot = ClusterSnapshot(
@@ -240,4 +233,4 @@ class Cluster:
         }
 
     def _touch(self) -> None:
-        self.changed = True
+        self.life.touch()

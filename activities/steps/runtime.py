@@ -22,7 +22,7 @@ from pydantic import BaseModel
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.credentials import CredentialUnsupported
+from activities.credentials import CredentialUnusable
 from activities.git.errors import GitError
 from activities.heartbeats import heartbeats
 from activities.mask import Mask
@@ -139,8 +139,8 @@ class Attempt:
             return Outcome(StepStatus.ERRORED, f"{errored}{full}", errored.output, final=errored.final)
         except GitError as error:
             return Outcome(StepStatus.ERRORED, str(error))
-        except CredentialUnsupported as error:
-            return Outcome(StepStatus.ERRORED, str(error), final=True)
+        except CredentialUnusable as error:
+            return Outcome(StepStatus.ERRORED, str(error), final=not error.passing)
         except OSError as error:
             return Outcome(StepStatus.ERRORED, _disk_message(error))
         except ApplicationError:

@@ -24,6 +24,8 @@ _PROJECTLESS = (
     kinds.CLUSTER_CONFIG,
     kinds.CLUSTER_MESSAGE_CHANNEL,
 )
+#: Listed from memos.
+_GLANCED = (kinds.PROJECT, kinds.WAREHOUSE, kinds.STAGE)
 
 
 def _complete_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -109,9 +111,13 @@ async def command(
     if names or aliases:
         items = []
         wanted = [(name, "") for name in names] + [("", alias) for alias in aliases]
+        # A table of some shows what a table of all does, aliases of Freight among it, and that stands in the memos.
+        glanced = output.for_people and found_kind in _GLANCED
+        rows = await _list(towpath, found_kind, project, "", (), whole=False) if glanced else []
+        known = {row["metadata"]["name"]: row for row in rows}
         for name, alias in wanted:
             try:
-                items.append(await _get(towpath, found_kind, project, name, alias))
+                items.append(known.get(name) or await _get(towpath, found_kind, project, name, alias))
             except NotFound as error:
                 missing.append(error)
     else:

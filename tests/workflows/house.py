@@ -118,6 +118,8 @@ class House:
     health: dict[str, Health] = field(default_factory=dict)
     #: Pause between two looks at who holds a turn.
     looks_at_holders: timedelta = timedelta(minutes=1)
+    #: What looks at health were asked.
+    watched: list[HealthRequest] = field(default_factory=list)
     #: Workflows that ended without a word.
     ended: dict[str, str] = field(default_factory=dict)
     #: The activities of a worker, for tests that measure.
@@ -135,6 +137,7 @@ class House:
         converter = activity.payload_converter()
         if name == "watch-health":
             request = converter.from_payload(arguments[0].payload, HealthRequest)
+            self.watched.append(request)
             health = self.health.get(request.stage, Health(status=HealthState.HEALTHY))
             if health == request.known:
                 raise ApplicationError("unchanged", type=NOT_YET, next_retry_delay=request.interval)
