@@ -30,6 +30,7 @@ MAX_RENDERED = 128 * 1024 * 1024
 MAX_FILE = 1024 * 1024
 #: The most files and directories of one chart.
 MAX_ENTRIES = 100_000
+_UNREAD = re.compile(r'Unable to get an update from the "[^"]*" chart repository \(([^)\n]*)\):\s*([^\n]+)')
 
 
 class ChartError(Exception):
@@ -121,6 +122,10 @@ class Helm:
         except Unbounded as error:
             raise ChartError(f"helm: {error}") from error
         if code:
+            # On a repository that can't be read helm goes on, to complain later of what it has not cached.
+            unread = _UNREAD.findall(output.decode(errors="replace"))
+            if unread:
+                complaint = "; ".join(f"chart repository {url} can't be read: {reason}" for url, reason in unread)
             for secret in self._secrets:
                 complaint = complaint.replace(secret, "***")
             raise ChartError(derooted(complaint, self.workspace) or f"helm ended with status {code}")

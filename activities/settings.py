@@ -93,9 +93,22 @@ class ActivitySettings(BaseSettings):
         default_factory=lambda: list(GIT_TRANSPORTS),
         description="Git transports that may be used, of `https`, `http`, `ssh`. `file`, `git` and `ext` are refused.",
     )
+    git_ssh_host_keys: Literal["AcceptNew", "Strict", "Off"] = Field(
+        default="AcceptNew",
+        description="Which SSH host keys are believed: the first that a host shows, and then no other (AcceptNew), "
+        "only known ones (Strict), or any (Off, as in Kargo). A Secret with `sshKnownHosts` decides for itself.",
+    )
+    git_ssh_known_hosts_file: Path | None = Field(
+        default=None, description="File of known SSH host keys, as OpenSSH's known_hosts."
+    )
     git_author_name: str = Field(default="Towpath", min_length=1, description="Author of commits, unless a step says.")
     git_author_email: str = Field(
         default="towpath@users.noreply.localhost", min_length=1, description="Its e-mail address."
+    )
+    git_signing_key_file: Path | None = Field(
+        default=None,
+        description="File with the armored private GPG key, without a passphrase, that commits and tags are signed "
+        "with where git-clone names no author.",
     )
     git_timeout: float = Field(default=60.0, gt=0, description="Seconds a local Git command may take.")
     git_transfer_timeout: float = Field(
@@ -108,8 +121,8 @@ class ActivitySettings(BaseSettings):
     )
     git_push_integration_policy: Literal["AlwaysRebase", "RebaseOrMerge", "RebaseOrFail", "AlwaysMerge"] = Field(
         default="AlwaysRebase",
-        description="How git-push integrates what the remote branch has and the local one has not. Commits are never "
-        "signed here, so the Or policies rebase unless a local commit carries a signature.",
+        description="How git-push integrates what the remote branch has and the local one has not. The Or "
+        "policies rebase where commits keep what they have: all are signed by git-clone's key, or, without one, none.",
     )
     github_push_max_revisions: int = Field(
         default=10, gt=0, description="Commits that one github-push step may make anew at GitHub."
@@ -196,6 +209,7 @@ class ActivitySettings(BaseSettings):
         "cache_directory",
         "credentials_directory",
         "git_config_file",
+        "git_ssh_known_hosts_file",
         "kubeconfig",
     )
     @classmethod

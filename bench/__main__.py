@@ -12,7 +12,20 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from bench import cloning, expressions, fanout, freight, listing, polling, promotion, structured, throughput
+from bench import (
+    cloning,
+    discovery,
+    expressions,
+    fanout,
+    freight,
+    listing,
+    looks,
+    polling,
+    promotion,
+    structured,
+    throughput,
+    warehouses,
+)
 from bench.figures import Figure, as_json, machine, state, table
 from workflows.leaving import leave
 
@@ -26,6 +39,9 @@ BENCHMARKS: dict[str, tuple[str, Measure]] = {
     "throughput": ("20 Stages promoted at once", throughput.measure),
     "fanout": ("promote to all downstream Stages", fanout.measure),
     "polling": ("a Warehouse that finds nothing new", polling.measure),
+    "discovery": ("an unchanged poll, for each type of subscription", discovery.measure),
+    "looks": ("large registries and repositories looked at, against the naive way", looks.measure),
+    "warehouses": ("1,000 Warehouses at a 5-minute interval", warehouses.measure),
     "freight": ("a Warehouse with 2,000 pieces of Freight", freight.measure),
     "listing": ("a Project's Stages listed", listing.measure),
     "expressions": ("expressions of a promotion step", expressions.measure),

@@ -60,6 +60,10 @@ def fanout_id(project: str, name: str) -> str:
     return f"fanout/{project}/{name}"
 
 
+def preview_id(project: str, name: str) -> str:
+    return f"preview/{project}/{name}"
+
+
 #: Task queue of workflows, of a promotion's first step, and of all activities that need no workspace.
 TASK_QUEUE = "towpath"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from model.base import Json
 from model.promotions import StepRecord
 from model.resources.promotion import PromotionPhase
 from model.steps import StepStatus
@@ -41,3 +42,16 @@ def final_phase(records: Sequence[StepRecord]) -> tuple[PromotionPhase, str]:
 def has_failures(records: Sequence[StepRecord]) -> bool:
     """What `failure()` says: an earlier step without continueOnError is Failed or Errored."""
     return any(r.status is not None and r.status.failure and not r.continue_on_error for r in records)
+
+
+def outputs_of(records: Sequence[StepRecord]) -> dict[str, Json]:
+    """What `outputs` holds after these steps: by alias; what a task composed, also by the alias of the task."""
+    outputs: dict[str, Json] = {}
+    for record in records:
+        if record.output is None:
+            continue
+        outputs[record.alias] = record.output
+        task, separator, _ = record.alias.rpartition("::")
+        if separator and record.uses == "compose-output":
+            outputs[task] = {**outputs.get(task, {}), **record.output}
+    return outputs

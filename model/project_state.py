@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from model.api_tokens import ApiToken
 from model.base import Json, Message, Time
 from model.freezes import Freeze
 from model.projects import ClusterSnapshot, StageEntry, WarehouseEntry
@@ -16,10 +17,13 @@ class ProjectState(Message):
     project: str
     manifest: dict[str, Json] | None = None
     config: dict[str, Json] | None = None
+    #: When a ProjectConfig was first applied, of the one that is there.
+    config_created_at: Time | None = None
     created_at: Time | None = None
     #: Whole manifests by name.
     tasks: dict[str, Json] = Field(default_factory=dict)
     templates: dict[str, Json] = Field(default_factory=dict)
+    channels: dict[str, Json] = Field(default_factory=dict)
     stages: dict[str, StageEntry] = Field(default_factory=dict)
     warehouses: dict[str, WarehouseEntry] = Field(default_factory=dict)
     kinds: dict[str, StepKind] = Field(default_factory=dict)
@@ -31,6 +35,8 @@ class ProjectState(Message):
     #: Freezes of this Project, oldest first; the last may be in force.
     freezes: list[Freeze] = Field(default_factory=list)
     retired: bool = False
+    #: API tokens of this Project, by their hashes.
+    tokens: list[ApiToken] = Field(default_factory=list)
 
 
 class ClusterState(Message):
@@ -39,6 +45,7 @@ class ClusterState(Message):
     #: Whole manifests by name.
     tasks: dict[str, Json] = Field(default_factory=dict)
     templates: dict[str, Json] = Field(default_factory=dict)
+    channels: dict[str, Json] = Field(default_factory=dict)
     config: dict[str, Json] | None = None
     kinds: dict[str, StepKind] = Field(default_factory=dict)
     #: Projects that want to hear of changes, and the revision each was told.
@@ -46,3 +53,5 @@ class ClusterState(Message):
     #: Freezes of everything, oldest first; the last may be in force.
     freezes: list[Freeze] = Field(default_factory=list)
     revision: int = 0
+    #: API tokens of the system, by their hashes.
+    tokens: list[ApiToken] = Field(default_factory=list)

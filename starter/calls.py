@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
@@ -152,6 +155,25 @@ class Calls:
                 rpc_timeout=SERVER_TIMEOUT,
             )
 
+    async def execute(self, target: Target, start: Start, result: type[T], bound: timedelta) -> T:
+        """The result of a run that is started now; after `bound` it is given up, and the run with it."""
+        async with self.explained(target):
+            try:
+                answer: T = await self.temporal.execute_workflow(
+                    start.workflow,
+                    args=[start.arg],
+                    id=target.workflow_id,
+                    task_queue=self.task_queue,
+                    result_type=result,
+                    execution_timeout=bound,
+                    search_attributes=start.search_attributes,
+                    static_summary=start.summary,
+                    static_details=start.details,
+                )
+            except WorkflowFailureError as error:
+                raise Refused(f"{target.words}: {innermost(error.cause)}") from error
+        return answer
+
     async def signal(self, target: Target, name: str, *args: object) -> None:
         async with self.explained(target):
             await self.handle(target).signal(name, args=args, rpc_timeout=SERVER_TIMEOUT)
@@ -198,6 +220,18 @@ class Calls:
                     query, limit=limit, page_size=min(limit or 1000, 1000), rpc_timeout=SERVER_TIMEOUT
                 )
             ]
+
+    async def last_poll(self) -> datetime | None:
+        """When a worker last asked for tasks of workflows; None: not for minutes."""
+        request = DescribeTaskQueueRequest(
+            namespace=self.temporal.namespace,
+            task_queue=TaskQueue(name=self.task_queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        )
+        async with self.explained(Target("", "the workers")):
+            found = await self.temporal.workflow_service.describe_task_queue(request, timeout=SERVER_TIMEOUT)
+        seen = [poller.last_access_time.ToDatetime(UTC) for poller in found.pollers]
+        return max(seen, default=None)
 
     @property
     def address(self) -> str:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from random import SystemRandom
@@ -18,12 +19,14 @@ from temporalio.common import TypedSearchAttributes
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
 from model import names
+from model.api_tokens import AccessView, CreateTokenRequest, RevokeTokenRequest
 from model.availability import availability
-from model.base import format_time
+from model.base import Json, format_time
 from model.explanation import StageExplanation
 from model.freezes import FreezeRequest, ThawRequest
 from model.freight_choice import Choice
 from model.freight_status import FreightRecord
+from model.previews import PreviewDraft, PreviewRequest, PreviewResult
 from model.projects import ProjectView
 from model.promotions import (
     AbortRequest,
@@ -33,12 +36,14 @@ from model.promotions import (
     PromotionRecord,
     PromotionRequest,
     PromotionView,
+    StepRecord,
 )
+from model.questions import Action, Answer, Answered
 from model.reruns import RerunRefused, rerun_of
 from model.resources.project_config import WebhookReceiverConfig
 from model.resources.stage import Stage
 from model.stages import VerifyRequest
-from model.steps import StepDescriptions
+from model.steps import StepDescriptions, StepStatus
 from model.warehouse_view import describe_freight
 from model.warehouses import (
     AliasRequest,
@@ -50,7 +55,7 @@ from model.warehouses import (
     RefreshRequest,
 )
 from starter import kinds
-from starter.applying import Applied, apply_manifests, describe_steps
+from starter.applying import Applied, apply_manifests, cluster_start, describe_steps
 from starter.archive import Backup, restore_backup, take_backup
 from starter.calls import UPDATE_TIMEOUT, Calls, Start, Target
 from starter.deleting import Deleted, Reference, check_there, delete_resources
@@ -65,6 +70,7 @@ from starter.listing import (
     entities,
     last_part,
     project_lines,
+    promotion_lines,
     run_lines,
     runs,
     stage_lines,
@@ -74,6 +80,7 @@ from starter.listing import (
 from starter.receivers import describe_receivers
 from starter.shapes import (
     Resource,
+    config_resource,
     held,
     promotion_resource,
     promotion_summary,
@@ -82,6 +89,7 @@ from starter.shapes import (
 from starter.targets import (
     CLUSTER,
     fanout_target,
+    preview_target,
     project_target,
     promotion_target,
     stage_target,
@@ -101,6 +109,8 @@ BREADTH = 16
 SHORTEST_PREFIX = 7
 #: The longest `refresh` waits for a look to be over.
 REFRESH_TIMEOUT = timedelta(minutes=10)
+#: The longest a preview may take.
+PREVIEW_TIMEOUT = timedelta(minutes=10)
 
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
 
@@ -148,6 +158,12 @@ class Towpath:
             raise ServerSilent(str(error)) from error
         except (SettingsInvalid, KeysInvalid) as error:
             raise InvalidInput(str(error)) from error
+
+    def acting(self, actor: str) -> Towpath:
+        """The same client, for somebody else: who is named acts in what is done through it."""
+        other = copy(self)
+        other.actor = actor
+        return other
 
     @property
     def address(self) -> str:
@@ -221,9 +237,10 @@ class Towpath:
 
     async def get_project_config(self, project: str) -> Resource:
         view = await self.project_view(project)
-        if view.config is None:
+        config = config_resource(view)
+        if config is None:
             raise NotFound(f"Project {project} has no ProjectConfig")
-        return await self._with_receivers(held(kinds.PROJECT_CONFIG, project, project, view.config), project)
+        return await self._with_receivers(config, project)
 
     async def receivers(self, project: str = "") -> list[WebhookReceiverConfig]:
         """The receivers of webhooks that a ProjectConfig holds, or the ClusterConfig where no Project is named."""
@@ -256,7 +273,21 @@ class Towpath:
     async def get_analysis_template(self, project: str, name: str) -> Resource:
         return self._named(kinds.ANALYSIS_TEMPLATE, name, project, await self.list_analysis_templates(project))
 
+    async def list_message_channels(self, project: str) -> list[Resource]:
+        view = await self.project_view(project)
+        return [held(kinds.MESSAGE_CHANNEL, name, project, value) for name, value in sorted(view.channels.items())]
+
+    async def get_message_channel(self, project: str, name: str) -> Resource:
+        return self._named(kinds.MESSAGE_CHANNEL, name, project, await self.list_message_channels(project))
+
     # The Cluster
+
+    async def list_cluster_message_channels(self) -> list[Resource]:
+        channels = sorted((await self._cluster_view()).get("channels", {}).items())
+        return [held(kinds.CLUSTER_MESSAGE_CHANNEL, name, "", channel) for name, channel in channels]
+
+    async def get_cluster_message_channel(self, name: str) -> Resource:
+        return self._named(kinds.CLUSTER_MESSAGE_CHANNEL, name, "", await self.list_cluster_message_channels())
 
     async def list_cluster_promotion_tasks(self) -> list[Resource]:
         tasks = sorted((await self._cluster_view()).get("tasks", {}).items())
@@ -282,6 +313,43 @@ class Towpath:
             return await self.calls.query(CLUSTER, "view", dict, open_only=True)
         except NotFound:
             return {}
+
+    # Who may
+
+    async def access_view(self, project: str = "") -> AccessView:
+        """Roles and API tokens of a Project, or of the system where none is named."""
+        if project:
+            check_name("Project", project)
+            return await self.calls.query(project_target(project), "access", AccessView, open_only=True)
+        try:
+            return await self.calls.query(CLUSTER, "access", AccessView, open_only=True)
+        except NotFound:
+            # Nothing has been applied yet.
+            return AccessView()
+
+    async def create_token(self, project: str, name: str, role: str, hashed: str, lifetime: timedelta) -> Outcome:
+        """Has an API token remembered by its hash; `project` empty: one of the system. Raises Refused."""
+        check_name("API token", name)
+        request = CreateTokenRequest(name=name, role=role, hash=hashed, lifetime=lifetime, actor=self.actor)
+        if project:
+            check_name("Project", project)
+            return await self._ask(project_target(project), "create_token", request)
+        outcome = await self.calls.update_with_start(CLUSTER, cluster_start(), "create_token", Outcome, request)
+        if not outcome.ok:
+            raise Refused(outcome.message)
+        return outcome
+
+    async def revoke_token(self, project: str, name: str) -> Outcome:
+        """Has an API token forgotten. Raises NotFound where there is none."""
+        check_name("API token", name)
+        if project:
+            check_name("Project", project)
+        target = project_target(project) if project else CLUSTER
+        request = RevokeTokenRequest(name=name, actor=self.actor)
+        outcome = await self.calls.update(target, "revoke_token", Outcome, request)
+        if not outcome.ok:
+            raise NotFound(outcome.message)
+        return outcome
 
     # Warehouses and Freight
 
@@ -475,7 +543,7 @@ class Towpath:
         if freight:
             check_name("Freight", freight)
         found = await self.calls.executions(runs("Promotion", project, stage, freight), limit)
-        return await self._known(project, run_lines(project, found))
+        return await self._known(project, await promotion_lines(project, found))
 
     async def list_promotions(self, project: str, stage: str = "", *, whole: bool = False) -> list[Resource]:
         """Promotions; `whole`: with their steps, for one query each."""
@@ -484,7 +552,14 @@ class Towpath:
             return await self._each([line.name for line in lines], lambda name: self.get_promotion(project, name))
         return [
             promotion_summary(
-                project, line.name, line.stage, line.freight, line.phase, line.created_at, line.finished_at
+                project,
+                line.name,
+                line.stage,
+                line.freight,
+                line.phase,
+                line.created_at,
+                line.finished_at,
+                line.waits,
             )
             for line in lines
         ]
@@ -598,6 +673,26 @@ class Towpath:
         )
         return await self._admission(promotion_target(project, name), start)
 
+    async def preview(self, project: str, stage: str, *, freight: str = "", alias: str = "") -> PreviewResult:
+        """What a Promotion would commit: its steps are run in a workspace that is thrown away, but for those that act
+        outside. Raises Refused where the Stage has no plan for it, WorkerSilent after `PREVIEW_TIMEOUT`.
+        """
+        check_name("Project", project)
+        check_name("Stage", stage)
+        record = await self.find_freight(project, freight, alias)
+        draft = await self.calls.query(stage_target(project, stage), "draft", PreviewDraft, record, open_only=True)
+        if draft.plan is None or draft.context is None:
+            raise Refused(f"Stage {stage} can't promote: {draft.refusal}")
+        name = self._run_name(stage, record.name)
+        start = Start(
+            workflow="Preview",
+            arg=PreviewRequest(context=draft.context.model_copy(update={"actor": self.actor}), plan=draft.plan),
+            search_attributes=self._attributes(project, stage, record),
+            summary=f"what {record.alias or record.name[:7]} would change in {stage}",
+        )
+        result = await self.calls.execute(preview_target(project, name), start, PreviewResult, PREVIEW_TIMEOUT)
+        return result.model_copy(update={"unavailable": draft.unavailable})
+
     async def promote_downstream(self, project: str, stage: str, *, freight: str = "", alias: str = "") -> Admission:
         """Asks for a Promotion to each Stage immediately downstream of this one; its name is the FanOut's."""
         check_name("Project", project)
@@ -658,6 +753,56 @@ class Towpath:
         check_name("Promotion", name)
         return follow_promotion(self.calls, promotion_target(project, name), on_silence)
 
+    async def answer_promotion(
+        self,
+        project: str,
+        name: str,
+        action: Action,
+        *,
+        step: str = "",
+        message: str = "",
+        values: Mapping[str, Json] | None = None,
+        claims: Mapping[str, Sequence[str]] | None = None,
+        roles: Sequence[str] = (),
+    ) -> Answered:
+        """Approves, rejects, or gives the `values` that a step of a Promotion asks for.
+
+        `step` is its alias; empty: the one that asks now. `claims` and `roles` are what is known of the actor, whose
+        own name counts as a claim (`email`, `sub`). Raises Refused, with the reason: it may not answer, the values
+        don't fit, it is answered already. The step goes on waiting then.
+        """
+        check_name("Project", project)
+        check_name("Promotion", name)
+        target = promotion_target(project, name)
+        answer = Answer(
+            action=action,
+            step=step,
+            actor=self.actor,
+            claims={claim: list(held) for claim, held in (claims or {}).items()},
+            roles=list(roles),
+            message=message,
+            values=dict(values or {}),
+        )
+        try:
+            return await self.calls.update(target, "answer", Answered, answer)
+        except NotFound:
+            # The update of a workflow that is closed isn't found either.
+            view = await self.promotion_view(project, name)
+            phase = view.phase.value if view.phase else "refused"
+            raise Refused(f"Promotion {name} is over already: {phase}") from None
+
+    async def question(self, project: str, name: str, step: str = "") -> StepRecord:
+        """The step of a Promotion that asks people now; `step` is its alias, where several might be meant.
+
+        Raises Refused where none does.
+        """
+        view = await self.promotion_view(project, name)
+        for record in view.steps:
+            if record.question is not None and record.status is StepStatus.RUNNING and step in ("", record.alias):
+                return record
+        what = f"step {step}" if step else "no step"
+        raise Refused(f"{what} of Promotion {name} asks for anything now")
+
     async def abort_promotion(self, project: str, name: str, reason: str = "") -> Outcome:
         """Aborts a Promotion or a FanOut that is under way; of one that is over nothing changes, and says so."""
         check_name("Project", project)
@@ -696,17 +841,19 @@ class Towpath:
 
     # Verifications
 
-    async def verification_lines(self, project: str, stage: str = "") -> list[RunLine]:
+    async def verification_lines(self, project: str, stage: str = "", limit: int | None = None) -> list[RunLine]:
         """Verifications at a glance, those under way first, then the newest first."""
         check_name("Project", project)
         if stage:
             check_name("Stage", stage)
-        found = await self.calls.executions(runs("Verification", project, stage))
+        found = await self.calls.executions(runs("Verification", project, stage), limit)
         return await self._known(project, run_lines(project, found))
 
-    async def list_verifications(self, project: str, stage: str = "", *, whole: bool = False) -> list[Resource]:
+    async def list_verifications(
+        self, project: str, stage: str = "", *, whole: bool = False, limit: int | None = None
+    ) -> list[Resource]:
         """Verifications as AnalysisRuns; `whole`: with their metrics, for one query each."""
-        lines = await self.verification_lines(project, stage)
+        lines = await self.verification_lines(project, stage, limit)
         if whole:
             return await self._each([line.name for line in lines], lambda name: self.get_verification(project, name))
         shown = []
@@ -721,6 +868,12 @@ class Towpath:
         check_name("Project", project)
         check_name("AnalysisRun", name)
         return await self.calls.query(verification_target(project, name), "describe", dict)
+
+    # Workers
+
+    async def worker_last_seen(self) -> datetime | None:
+        """When a worker last asked for work; None: none did for minutes."""
+        return await self.calls.last_poll()
 
     # Backup
 

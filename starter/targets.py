@@ -31,6 +31,10 @@ def fanout_target(project: str, name: str) -> Target:
     return Target(names.fanout_id(project, name), f"FanOut {name} in Project {project}")
 
 
+def preview_target(project: str, name: str) -> Target:
+    return Target(names.preview_id(project, name), f"Preview {name} in Project {project}")
+
+
 def verification_target(project: str, name: str) -> Target:
     hint = f"`towpath get verifications -p {project}` lists what there is"
     return Target(names.verification_id(project, name), f"Verification {name} in Project {project}", hint)

@@ -15,6 +15,7 @@ import uvicorn
 
 from starter.client import Towpath
 from starter.receivers import base_url
+from web.access.binding import check_binding, describe
 from web.app import build_app
 from workflows.record import WebRecord, write_web_record
 from workflows.settings import WebSettings
@@ -43,8 +44,9 @@ class _Server(uvicorn.Server):
 async def serving(settings: WebSettings, towpath: Towpath, *, any_port: bool = False) -> AsyncIterator[str]:
     """The application served, for as long as the context lasts; gives its URL.
 
-    `any_port`: where the port is taken, the next free one is. Raises AddressTaken, OSError.
+    `any_port`: where the port is taken, the next free one is. Raises AddressTaken, OSError, SettingsInvalid.
     """
+    check_binding(settings)
     host, _, port = settings.web_address.rpartition(":")
     listening = _listen(host, int(port), any_port=any_port)
     at = f"{host}:{listening.getsockname()[1]}"
@@ -56,6 +58,9 @@ async def serving(settings: WebSettings, towpath: Towpath, *, any_port: bool = F
             # Its lines would hold the receivers' paths, which are secrets to some senders.
             access_log=False,
             server_header=False,
+            # Nobody but a proxy that is named says where a request really comes from.
+            proxy_headers=bool(settings.web_trusted_proxies),
+            forwarded_allow_ips=settings.web_trusted_proxies,
             lifespan="on",
             timeout_graceful_shutdown=_GRACE,
         )
@@ -63,7 +68,7 @@ async def serving(settings: WebSettings, towpath: Towpath, *, any_port: bool = F
     task = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         await asyncio.to_thread(_leave_record, settings)
-        logger.info("the web listens on %s", at)
+        logger.info("the web listens on %s; %s", at, describe(settings))
         yield f"http://{at}"
     finally:
         server.should_exit = True

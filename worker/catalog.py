@@ -27,12 +27,14 @@ def everything(outside: Outside, client: Client) -> Catalog:
     from activities.discovery.watch import open_watcher
     from activities.health import HealthActivities
     from activities.holders import Holders
+    from activities.preview import Previews
     from activities.schedules import Schedules
     from activities.steps.catalog import all_activities
     from activities.verification import Verifications
     from workflows.cluster import Cluster
     from workflows.discovery import Discovery
     from workflows.fanout import FanOut
+    from workflows.preview import Preview
     from workflows.project import Project
     from workflows.promotion import Promotion
     from workflows.stage import Stage
@@ -42,10 +44,11 @@ def everything(outside: Outside, client: Client) -> Catalog:
     watcher = open_watcher(outside)
     schedules = Schedules(client)
     return Catalog(
-        workflows=(Cluster, Discovery, FanOut, Project, Promotion, Stage, Verification, Warehouse),
+        workflows=(Cluster, Discovery, FanOut, Preview, Project, Promotion, Stage, Verification, Warehouse),
         activities=[
             *all_activities(outside),
             *Verifications(outside).activities(),
+            *Previews(outside).activities(),
             HealthActivities(outside).watch_health,
             Holders(client).watch,
             schedules.ensure,
@@ -53,5 +56,5 @@ def everything(outside: Outside, client: Client) -> Catalog:
             schedules.delete,
             watcher.watch,
         ],
-        closing=[watcher.registries.aclose],
+        closing=[watcher.aclose],
     )

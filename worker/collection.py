@@ -21,13 +21,20 @@ _TIMEOUT = timedelta(seconds=30)
 
 
 async def running_promotions(client: Client) -> set[str]:
-    """Names of all promotions that are not over. Raises RPCError."""
-    query = "WorkflowType = 'Promotion' AND ExecutionStatus = 'Running'"
-    return {run.id.rpartition("/")[2] async for run in client.list_workflows(query, rpc_timeout=_TIMEOUT)}
+    """Names of all promotions and previews that are not over. Raises RPCError."""
+    query = "WorkflowType IN ('Promotion', 'Preview') AND ExecutionStatus = 'Running'"
+    names = set()
+    async for run in client.list_workflows(query, rpc_timeout=_TIMEOUT):
+        kind, _, rest = run.id.partition("/")
+        name = rest.rpartition("/")[2]
+        names.add(f"preview.{name}" if kind == "preview" else name)
+    return names
 
 
 def _promotion(workspace: str) -> str:
-    """The Promotion of a workspace: its first workspace is named `<promotion>.1`, the next `<promotion>.2`."""
+    """Whose workspace it is: a Promotion's first is named `<promotion>.1`, its next `<promotion>.2`; a preview's has
+    `preview.` before it.
+    """
     return workspace.rpartition(".")[0]
 
 

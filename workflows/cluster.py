@@ -11,6 +11,15 @@ from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_e
 with workflow.unsafe.imports_passed_through():
     from pydantic import Field
 
+    from model.api_tokens import (
+        AccessView,
+        CreateTokenRequest,
+        RevokeTokenRequest,
+        TokenRefused,
+        roles_in,
+        with_token,
+        without_token,
+    )
     from model.base import Json, Message
     from model.freezes import Freeze, FreezeRequest, ThawRequest, active, frozen, thawed
     from model.names import project_id
@@ -27,6 +36,7 @@ class ClusterView(Message):
 
     tasks: dict[str, Json]
     templates: dict[str, Json]
+    channels: dict[str, Json] = Field(default_factory=dict)
     config: dict[str, Json] | None = None
     projects: list[str]
     freezes: list[Freeze] = Field(default_factory=list)
@@ -53,7 +63,7 @@ class Cluster:
             if kind == "ClusterConfig":
                 known, self.state.config = self.state.config, manifest
             else:
-                held = self.state.tasks if kind == "ClusterPromotionTask" else self.state.templates
+                held = self._held()[kind]
                 known, held[name] = held.get(name), manifest
             action = Action.CREATED if known is None else Action.CONFIGURED
             action = Action.UNCHANGED if known == manifest else action
@@ -66,7 +76,7 @@ class Cluster:
     @workflow.update
     async def delete(self, message: DeleteRequest) -> Outcome:
         """Delete a manifest of the cluster's kinds."""
-        held = {"ClusterPromotionTask": self.state.tasks, "ClusterAnalysisTemplate": self.state.templates}
+        held = self._held()
         if message.kind == "ClusterConfig" and self.state.config is not None:
             self.state.config = None
         elif held.get(message.kind, {}).pop(message.name, None) is None:
@@ -92,6 +102,26 @@ class Cluster:
         self.state.revision += 1
         self._touch()
         return Outcome(message="everything is thawed")
+
+    @workflow.update
+    async def create_token(self, message: CreateTokenRequest) -> Outcome:
+        """Remember an API token of the system, by its hash."""
+        try:
+            self.state.tokens = with_token(self.state.tokens, message, workflow.now())
+        except TokenRefused as error:
+            return Outcome(ok=False, message=str(error))
+        self._touch()
+        return Outcome(message=f"API token {message.name} is created")
+
+    @workflow.update
+    async def revoke_token(self, message: RevokeTokenRequest) -> Outcome:
+        """Forget an API token: it is valid no longer."""
+        try:
+            self.state.tokens = without_token(self.state.tokens, message.name)
+        except TokenRefused as error:
+            return Outcome(ok=False, message=str(error))
+        self._touch()
+        return Outcome(message=f"API token {message.name} is deleted")
 
     @workflow.update
     async def check_steps(self, message: CheckStepsRequest) -> CheckStepsReport:
@@ -142,10 +172,16 @@ class Cluster:
         return ClusterView(
             tasks=self.state.tasks,
             templates=self.state.templates,
+            channels=self.state.channels,
             config=self.state.config,
             projects=sorted(self.state.projects),
             freezes=self.state.freezes,
         )
+
+    @workflow.query
+    def access(self) -> AccessView:
+        """Who may do what everywhere: roles as declared, and API tokens."""
+        return AccessView(roles=roles_in(self.state.config), tokens=self.state.tokens)
 
     @workflow.query
     def export(self) -> ClusterState:
@@ -187,6 +223,14 @@ class Cluster:
             # What has changed while it was being told is still to be told.
             if project in self.state.projects:
                 self.state.projects[project] = snapshot.revision
+
+    def _held(self) -> dict[str, dict[str, Json]]:
+        """The manifests that the Cluster holds, by kind and name."""
+        return {
+            "ClusterPromotionTask": self.state.tasks,
+            "ClusterAnalysisTemplate": self.state.templates,
+            "ClusterMessageChannel": self.state.channels,
+        }
 
     def _touch(self) -> None:
         self.life.touch()

@@ -14,7 +14,16 @@ from temporalio.exceptions import (
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
-    from model.base import Json
+    from model.api_tokens import (
+        AccessView,
+        CreateTokenRequest,
+        RevokeTokenRequest,
+        TokenRefused,
+        roles_in,
+        with_token,
+        without_token,
+    )
+    from model.base import Json, format_time
     from model.freezes import FreezeRequest, ThawRequest, active, frozen, thawed
     from model.names import CLUSTER, stage_id, warehouse_id
     from model.project_rules import bundle_for, digest, missing_references, stage_entry
@@ -35,11 +44,13 @@ with workflow.unsafe.imports_passed_through():
     from model.stages import StageConfiguration
     from model.warehouse_state import WarehouseState
     from model.warehouses import Outcome, RetireRequest, WarehouseConfiguration
-    from workflows.attributes import PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes
+    from workflows.attributes import PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes, changed
     from workflows.life import Life
     from workflows.telling import tell
 
 
+#: Kinds that the Project holds itself, many of each.
+HELD = ("PromotionTask", "AnalysisTemplate", "MessageChannel")
 #: How often an entity is told, and started where it isn't there, before that is given up.
 ATTEMPTS = 5
 #: Stages or Warehouses that are told of at the same time: each is a message of several kilobytes.
@@ -71,7 +82,7 @@ class Project:
             self.state.kinds.update(message.kinds)
             actions: list[AppliedResource] = []
             # What Stages refer to comes before them, Warehouses before the Stages that ask for their Freight.
-            for kind in ("Project", "ProjectConfig", "PromotionTask", "AnalysisTemplate", "Warehouse", "Stage"):
+            for kind in ("Project", "ProjectConfig", *HELD, "Warehouse", "Stage"):
                 chosen = [manifest for manifest in message.manifests if manifest["kind"] == kind]
                 for start in range(0, len(chosen), AT_ONCE):
                     actions += await asyncio.gather(
@@ -85,9 +96,9 @@ class Project:
     async def delete(self, message: DeleteRequest) -> Outcome:
         """Delete a manifest that the Project holds itself."""
         async with self.applying:
-            held = {"PromotionTask": self.state.tasks, "AnalysisTemplate": self.state.templates}.get(message.kind)
+            held = self._held(message.kind) if message.kind in HELD else None
             if message.kind == "ProjectConfig" and self.state.config is not None:
-                self.state.config = None
+                self.state.config, self.state.config_created_at = None, None
             elif held is None or held.pop(message.name, None) is None:
                 return Outcome(
                     ok=False, message=f"{message.kind} {message.name} does not exist in Project {self.state.project}"
@@ -115,6 +126,26 @@ class Project:
             await self._send_bundles()
         self._touch()
         return Outcome(message=f"Project {self.state.project} is thawed")
+
+    @workflow.update
+    async def create_token(self, message: CreateTokenRequest) -> Outcome:
+        """Remember an API token of this Project, by its hash."""
+        try:
+            self.state.tokens = with_token(self.state.tokens, message, workflow.now())
+        except TokenRefused as error:
+            return Outcome(ok=False, message=str(error))
+        self._touch()
+        return Outcome(message=f"API token {message.name} is created")
+
+    @workflow.update
+    async def revoke_token(self, message: RevokeTokenRequest) -> Outcome:
+        """Forget an API token: it is valid no longer."""
+        try:
+            self.state.tokens = without_token(self.state.tokens, message.name)
+        except TokenRefused as error:
+            return Outcome(ok=False, message=str(error))
+        self._touch()
+        return Outcome(message=f"API token {message.name} is deleted")
 
     @workflow.update
     async def retire(self, message: RetireRequest) -> Outcome:
@@ -159,13 +190,21 @@ class Project:
             config=self.state.config,
             tasks=self.state.tasks,
             templates=self.state.templates,
+            channels=self.state.channels,
             stages=self.state.stages,
             warehouses=self.state.warehouses,
             cluster_tasks=sorted(self.state.cluster.tasks),
             cluster_templates=sorted(self.state.cluster.templates),
             freezes=[*self.state.cluster.freezes, *self.state.freezes],
             warnings=missing_references(self.state),
+            created_at=self.state.created_at,
+            config_created_at=self.state.config_created_at,
         )
+
+    @workflow.query
+    def access(self) -> AccessView:
+        """Who may do what in the Project: roles as declared, and API tokens."""
+        return AccessView(roles=roles_in(self.state.config), tokens=self.state.tokens)
 
     @workflow.query
     def export(self) -> ProjectState:
@@ -206,9 +245,10 @@ class Project:
                 self.state.manifest = manifest
             else:
                 self.state.config = manifest
+                self.state.config_created_at = self.state.config_created_at or workflow.now()
             return _action(known, manifest)
-        if kind in ("PromotionTask", "AnalysisTemplate"):
-            held = self.state.tasks if kind == "PromotionTask" else self.state.templates
+        if kind in HELD:
+            held = self._held(kind)
             action = _action(held.get(name), manifest)
             held[name] = manifest
             return action
@@ -224,6 +264,14 @@ class Project:
         else:
             await self._configure_warehouse(name, manifest, self.state.revision, created=entry is None)
         return Action.CREATED if entry is None else Action.CONFIGURED
+
+    def _held(self, kind: str) -> dict[str, Json]:
+        """The manifests of a kind that the Project holds itself, by name."""
+        return {
+            "PromotionTask": self.state.tasks,
+            "AnalysisTemplate": self.state.templates,
+            "MessageChannel": self.state.channels,
+        }[kind]
 
     async def _configure_stage(self, name: str, manifest: dict[str, Json], generation: int, *, created: bool) -> None:
         entry = stage_entry(manifest, generation)
@@ -314,14 +362,20 @@ class Project:
 
     def _show(self) -> None:
         receivers = (self.state.config or {}).get("spec", {}).get("webhookReceivers", [])
-        glance = {
+        glance: dict[str, Json] = {
             "stages": len(self.state.stages),
             "warehouses": len(self.state.warehouses),
             "receivers": len(receivers),
+            "createdAt": format_time(self.state.created_at) if self.state.created_at else None,
         }
+        access = self.access()
+        if access.roles or access.tokens:
+            # Whoever has read them once need not again until this is another.
+            glance["access"] = digest(access.model_dump(mode="json"))
         if repr(glance) != self.shown:
             self.shown = repr(glance)
             workflow.upsert_memo({SUMMARY: glance})
+        workflow.upsert_search_attributes(changed(workflow.now()))
         warnings = "\n".join(f"- {sentence}" for sentence in missing_references(self.state))
         workflow.set_current_details(
             f"**Project {self.state.project}**: {len(self.state.warehouses)} Warehouses, "

@@ -7,16 +7,19 @@ How Temporal itself is reached is not a setting of ours: Temporal's own variable
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -26,6 +29,16 @@ PREFIX = "TOWPATH_"
 #: Names the settings file. Not a setting itself: it is read before the settings are.
 FILE_VARIABLE = "TOWPATH_SETTINGS"
 _MAX_FILE = 1024 * 1024
+#: Characters of the web's key, at least.
+_KEY_LENGTH = 32
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+#: A list, written with commas in an environment variable.
+Listed = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 
 
 class SettingsInvalid(ValueError):
@@ -92,10 +105,124 @@ class WebSettings(ClientSettings):
         default=None, description="Directory of Secret manifests, as the worker's: the receivers' secrets stand there."
     )
 
+    web_api: bool = Field(
+        default=True,
+        description="Whether the REST API and the pages are served. False: webhook receivers and health alone, for "
+        "which nobody has to log in.",
+    )
+    temporal_ui_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s?#]+)?$",
+        description="URL of Temporal's own UI, to which the page links: `https://temporal.example.com`. Empty: that of "
+        "`towpath up`; of `towpath web` there are no such links.",
+    )
+    web_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s/?#@]+/?)?$",
+        description="URL by which people reach the web, such as `https://towpath.example.com`. OpenID Connect leads "
+        "back to it; with https, cookies are Secure. Empty: whatever the request was sent to.",
+    )
+    web_trusted_proxies: Listed = Field(
+        default_factory=list,
+        description="Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto count.",
+    )
+    web_admin_password_hash: SecretStr | None = Field(
+        default=None,
+        description="Hash of the local admin's password, as `towpath web hash-password` prints it. None: there is no "
+        "such account.",
+    )
+    web_key: SecretStr | None = Field(
+        default=None,
+        description="Secret, 32 characters or more, by which sessions are sealed and tokens signed; the same for all "
+        "processes that serve one address. None: one is made, and kept in the data directory.",
+    )
+    web_session_lifetime: float = Field(
+        default=43200.0, ge=60, le=2592000, description="Seconds after which one has to log in again."
+    )
+    web_session_idle: float = Field(
+        default=7200.0, ge=60, le=2592000, description="Seconds without a request after which a page's session ends."
+    )
+    api_token_lifetime: float = Field(
+        default=7776000.0,
+        ge=60,
+        le=157680000,
+        description="Seconds for which an API token is valid, unless a shorter time is asked for with it.",
+    )
+    audit_file: str = Field(
+        default="",
+        description="File to which a line of JSON is added for every change, login and refusal; `-`: standard error. "
+        "Empty: none is kept.",
+    )
+    oidc_issuer: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s?#@]+)?$",
+        description="Issuer of OpenID Connect, exactly as the provider calls itself. Empty: nobody logs in by it.",
+    )
+    oidc_client_id: str = Field(default="", description="The web's client id at the provider.")
+    oidc_client_secret: SecretStr | None = Field(
+        default=None, description="The web's client secret. None: it is a public client, protected by PKCE alone."
+    )
+    oidc_cli_client_id: str = Field(
+        default="", description="Client id for Kargo's command line. Empty: the web's, which is then a public client."
+    )
+    oidc_scopes: Listed = Field(
+        default_factory=lambda: ["openid", "profile", "email", "groups"],
+        description="Scopes to ask for. `openid` is needed.",
+    )
+    oidc_groups_claim: str = Field(default="groups", description="Claim of the ID token in which groups stand.")
+
     @field_validator("credentials_directory")
     @classmethod
     def _is_absolute(cls, value: Path | None) -> Path | None:
         return value and value.expanduser().absolute()
+
+    @field_validator("web_key")
+    @classmethod
+    def _is_long(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < _KEY_LENGTH:
+            raise ValueError(f"it has fewer than {_KEY_LENGTH} characters; `openssl rand -hex 32` makes one")
+        return value
+
+    @field_validator("web_admin_password_hash")
+    @classmethod
+    def _is_a_hash(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith("$argon2"):
+            raise ValueError("it is not a hash by argon2; `towpath web hash-password` makes one")
+        return value
+
+    @field_validator("web_trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: list[str]) -> list[str]:
+        for network in value:
+            try:
+                ipaddress.ip_network(network, strict=False)
+            except ValueError:
+                raise ValueError(f"{network!r} is neither an address nor a network like 10.0.0.0/8") from None
+        return value
+
+    @model_validator(mode="after")
+    def _knows_its_provider(self) -> Self:
+        if self.oidc_issuer and not self.oidc_client_id:
+            raise ValueError("TOWPATH_OIDC_ISSUER needs TOWPATH_OIDC_CLIENT_ID")
+        if self.oidc_issuer and "openid" not in self.oidc_scopes:
+            raise ValueError("TOWPATH_OIDC_SCOPES lacks openid")
+        issuer = urlsplit(self.oidc_issuer)
+        if issuer.scheme == "http" and not is_loopback(issuer.hostname or ""):
+            raise ValueError("TOWPATH_OIDC_ISSUER must be https, except on this machine")
+        return self
+
+    @property
+    def login_needed(self) -> bool:
+        """Whether one has to log in: some way to do so is configured."""
+        return self.web_admin_password_hash is not None or bool(self.oidc_issuer)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether it is a name or an address of this machine alone."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower().rstrip(".") == "localhost"
 
 
 Settings = TypeVar("Settings", bound=ClientSettings)
@@ -134,7 +261,10 @@ def load_settings(kind: type[Settings]) -> Settings:
 
 
 def _complaint(kind: type[ClientSettings], location: tuple[int | str, ...], message: str) -> str:
-    name = str(location[0]) if location else ""
+    if not location:
+        # About more than one of them: it names them itself.
+        return message
+    name = str(location[0])
     place = ".".join(str(part) for part in location)
     if name in kind.model_fields:
         return f"{PREFIX}{name.upper()} ({place}): {message}"

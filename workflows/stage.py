@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from datetime import timedelta
 
 from temporalio import workflow
@@ -13,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from model.annotations import read_settings
     from model.base import Json
     from model.candidates import candidates, find_freight, freight_availability
+    from model.conditions import note
     from model.explanation import StageExplanation, explain
     from model.freezes import FreezeRequest, ThawRequest, active, frozen, thawed
     from model.freight_status import FreightRecord
@@ -20,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from model.holds import apply_intent, intent_of, tidy
     from model.names import new_ulid, project_id, promotion_id, run_name, task_queue, verification_id, warehouse_id
     from model.plan import PlanRefused, make_plan
+    from model.previews import PreviewDraft
     from model.projects import Retired
     from model.promotions import (
         AbortRequest,
@@ -61,7 +64,7 @@ with workflow.unsafe.imports_passed_through():
         why_wait,
     )
     from model.stage_state import QueueEntry, RunningPromotion, RunningVerification, StageState
-    from model.stage_view import describe, summary
+    from model.stage_view import conditions, describe, summary
     from model.stages import (
         StageBundle,
         StageConfiguration,
@@ -82,7 +85,7 @@ with workflow.unsafe.imports_passed_through():
         WarehouseSnapshot,
         merged_metadata,
     )
-    from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes
+    from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes, changed
     from workflows.health_watch import HealthWatch
     from workflows.holder_watch import HolderWatch
     from workflows.life import Life
@@ -111,6 +114,8 @@ class Stage:
         self.successor: StageState | None = None
         self.life = Life(f"stage {state.name}")
         self.shown = ""
+        #: Digest of what `describe` last showed.
+        self.described = ""
         self.health_watch = HealthWatch(self._health_changed)
         self.holder_watch = HolderWatch(self._holder_ended)
         self._read_manifest()
@@ -223,6 +228,7 @@ class Stage:
         if merged is None:
             return Outcome(ok=False, message=f"metadata of Stage {self.state.name} would be larger than 16 KiB")
         self.state.metadata = merged
+        self._touch()
         return Outcome(message=f"metadata of Stage {self.state.name} is set")
 
     @workflow.update
@@ -277,6 +283,28 @@ class Stage:
     def explain(self, freight: list[FreightRecord]) -> StageExplanation:
         """Why things go on by themselves or not, and of each of these pieces whether it may come, and why."""
         return explain(self.state, self.stage, freight, self._waiting(), workflow.now())
+
+    @workflow.query
+    def draft(self, freight: FreightRecord) -> PreviewDraft:
+        """What a promotion of this Freight would do, if it began now; nothing is asked for by it."""
+        if self.stage is None:
+            return PreviewDraft(refusal=f"Stage {self.state.name} is not configured yet")
+        try:
+            plan = self._plan()
+        except PlanRefused as refusal:
+            return PreviewDraft(refusal=str(refusal))
+        verdict = freight_availability(self.stage, self.state, freight, workflow.now())
+        context = PromotionContext(
+            project=self.state.project,
+            stage=self.state.name,
+            promotion=f"{self.state.name}.preview.{freight.name[:7]}",
+            freight=freight.reference,
+            freight_alias=freight.alias,
+            collection=collection_for(self.stage, self.state, freight.reference),
+            origins=self._origins(),
+            shard=self.stage.spec.shard or "",
+        )
+        return PreviewDraft(plan=plan, context=context, unavailable="" if verdict.available else verdict.reason)
 
     @workflow.query
     def export(self) -> StageState:
@@ -858,9 +886,10 @@ class Stage:
     async def _report(self) -> None:
         """Tell each Warehouse the whole of what there is to say about its Freight, if that has changed."""
         kept = {piece.name for collection in self.state.history for piece in collection.references()}
-        kept |= {entry.freight.name for entry in self.state.queue}
+        wanted = {entry.freight.name for entry in self.state.queue}
         if self.state.promoting is not None:
-            kept |= {piece.name for piece in self.state.promoting.collection.references()}
+            wanted |= {piece.name for piece in self.state.promoting.collection.references()}
+        kept |= wanted
         current = self.state.current()
         for name in self._warehouses():
             here = [piece for piece in current.references() if piece.origin.name == name] if current else []
@@ -882,6 +911,7 @@ class Stage:
                 current={piece.name: self.state.entered.get(piece.name, workflow.now()) for piece in here},
                 verified=dict(sorted(marks.items())),
                 kept=sorted(kept),
+                promoting=sorted(wanted),
             )
             digest = hashlib.sha256(report.model_dump_json().encode()).hexdigest()[:16]
             if self.state.reported.get(name) == digest or (name not in self.state.reported and not kept and not marks):
@@ -945,7 +975,17 @@ class Stage:
         if text != self.shown:
             self.shown = text
             workflow.upsert_memo({SUMMARY: glance})
+        self.state.transitions = note(conditions(self.state, self._waiting()), self.state.transitions, workflow.now())
+        described = self._described()
+        if described != self.described:
+            self.described = described
+            workflow.upsert_search_attributes(changed(workflow.now()))
         workflow.set_current_details(details(self.state, glance))
+
+    def _described(self) -> str:
+        """A digest of what is shown of the Stage; of its manifest the generation tells."""
+        status = self.describe()["status"]
+        return hashlib.sha256(json.dumps(status, sort_keys=True).encode()).hexdigest()[:16]
 
     def _set_alarm(self) -> None:
         """Wake up by itself when time alone changes something."""

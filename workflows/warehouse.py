@@ -13,6 +13,7 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 with workflow.unsafe.imports_passed_through():
     from model.aliases import new_alias
     from model.base import Json
+    from model.conditions import note
     from model.discovery import (
         DiscoveryReport,
         DiscoveryRequest,
@@ -40,9 +41,10 @@ with workflow.unsafe.imports_passed_through():
         newest_first,
         relevant,
         take_report,
+        why_not_deleted,
     )
     from model.warehouse_state import WarehouseState
-    from model.warehouse_view import describe, summary
+    from model.warehouse_view import conditions, describe, summary
     from model.warehouses import (
         AliasRequest,
         ApproveRequest,
@@ -56,11 +58,12 @@ with workflow.unsafe.imports_passed_through():
         RetireRequest,
         StageReport,
         StageSubscription,
+        WarehouseChanges,
         WarehouseConfiguration,
         WarehouseSnapshot,
         merged_metadata,
     )
-    from workflows.attributes import SUMMARY
+    from workflows.attributes import SUMMARY, changed
     from workflows.life import Life
     from workflows.telling import tell
 
@@ -88,6 +91,8 @@ class Warehouse:
         self.successor: WarehouseState | None = None
         self.life = Life(f"warehouse {state.name}")
         self.shown = ""
+        #: What tells whether there is anything new to show.
+        self.seen: object = None
         self.waiting_tokens: set[str] = set()
         self.new_reports: list[DiscoveryReport] = []
         self.inquiries: list[FanOutInquiry] = []
@@ -169,6 +174,7 @@ class Warehouse:
         if message.stage in record.approved_for:
             return Outcome(message=f"Freight {record.alias} was approved for Stage {message.stage} already")
         record.approved_for[message.stage] = workflow.now()
+        self.state.touch(record)
         self._touch()
         return Outcome(message=f"Freight {record.alias} is approved for Stage {message.stage}")
 
@@ -201,14 +207,13 @@ class Warehouse:
 
     @workflow.update
     async def delete_freight(self, message: DeleteFreightRequest) -> Outcome:
-        """Forget Freight. Refused while a Stage holds it."""
+        """Forget Freight. Refused while a Stage holds it, or a Promotion waits or runs with it."""
         record = self.state.freight.get(message.freight)
         if record is None:
             return Outcome(ok=False, message=f"Freight {message.freight} does not exist in Warehouse {self.state.name}")
-        if record.currently_in:
-            held = ", ".join(sorted(record.currently_in))
-            return Outcome(ok=False, message=f"it is in {held}: promote other Freight there first")
-        del self.state.freight[record.name]
+        if reason := why_not_deleted(self.state, record.name):
+            return Outcome(ok=False, message=reason)
+        self.state.forget(record.name)
         self._touch()
         return Outcome(message=f"Freight {record.name} ({record.alias}) is deleted")
 
@@ -222,6 +227,7 @@ class Warehouse:
         if holder is not None:
             return Outcome(ok=False, message=f"alias {message.alias} is in use by Freight {holder.name}")
         record.alias = message.alias
+        self.state.touch(record)
         self._touch()
         return Outcome(message=f"Freight {record.name} has the alias {message.alias}")
 
@@ -235,6 +241,7 @@ class Warehouse:
         if merged is None:
             return Outcome(ok=False, message=f"metadata of Freight {record.name} would be larger than 16 KiB")
         record.metadata = merged
+        self.state.touch(record)
         self._touch()
         return Outcome(message=f"metadata of Freight {record.name} is set")
 
@@ -243,10 +250,13 @@ class Warehouse:
         """Look now. With `wait`, returns when the look is over."""
         token = str(workflow.uuid4())
         self.state.last_refresh = token
+        self._touch()
         if message.wait:
             self.waiting_tokens.add(token)
         if not await self._look_now(token):
             self.waiting_tokens.discard(token)
+            self.state.handled_refresh = token
+            self._touch()
             return Outcome(ok=False, message=f"Warehouse {self.state.name} could not be refreshed: no worker answered")
         if not message.wait:
             return Outcome(message=f"Warehouse {self.state.name} is being refreshed")
@@ -284,6 +294,20 @@ class Warehouse:
             for record in newest_first(self.state.freight.values())
             if not wanted or record.name in wanted or record.alias in wanted
         ]
+
+    @workflow.query
+    def changes(self, since: int) -> WarehouseChanges:
+        """The Warehouse, and what has changed of its Freight since a revision; 0, or one long gone: all of it."""
+        state = self.state
+        whole = since <= 0 or since < state.forgotten_before or since > state.revision
+        return WarehouseChanges(
+            revision=state.revision,
+            whole=whole,
+            created_at=state.created_at,
+            warehouse=describe(state),
+            freight=[record for record in state.freight.values() if whole or record.revision > since],
+            forgotten=[] if whole else [name for name, revision in state.forgotten.items() if revision > since],
+        )
 
     @workflow.query
     def export(self) -> WarehouseState:
@@ -406,8 +430,10 @@ class Warehouse:
         self.new_reports.clear()
 
     def _answered(self, report: DiscoveryReport) -> None:
-        for token in [report.token, *report.answered]:
-            self.waiting_tokens.discard(token)
+        tokens = [report.token, *report.answered]
+        self.waiting_tokens.difference_update(tokens)
+        if self.state.last_refresh in tokens:
+            self.state.handled_refresh = self.state.last_refresh
 
     def _make_freight(self, report: DiscoveryReport) -> None:
         """At most one piece per discovery, and none that exists already."""
@@ -432,6 +458,7 @@ class Warehouse:
             reference=reference, alias=alias or new_alias(workflow.random(), taken), discovered_at=workflow.now()
         )
         self.state.freight[reference.name] = record
+        self.state.touch(record)
         return record
 
     def _collect(self) -> None:
@@ -442,7 +469,7 @@ class Warehouse:
             self.state.freight, protected, workflow.now(), retained=retention.pieces, min_age=retention.age
         )
         for name in old:
-            del self.state.freight[name]
+            self.state.forget(name)
 
     # What others hear
 
@@ -538,6 +565,14 @@ class Warehouse:
             self.subscribes = subscribed_urls(self.warehouse.spec)
 
     def _show(self) -> None:
+        state, report = self.state, self.state.report
+        looked = report and (report.observed, report.discovered_at, report.error, report.criteria)
+        state.transitions = note(conditions(state), state.transitions, workflow.now())
+        refreshed = state.last_refresh, state.handled_refresh
+        seen = (state.generation, state.revision, looked, state.failing_since, state.no_freight, refreshed)
+        if seen != self.seen:
+            self.seen = seen
+            workflow.upsert_search_attributes(changed(workflow.now()))
         glance = summary(self.state, self.subscribes)
         text = repr(glance)
         if text != self.shown:

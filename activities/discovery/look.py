@@ -11,6 +11,7 @@ from enum import StrEnum
 from activities.credentials import Credentials
 from activities.discovery.backoff import Backoff
 from activities.discovery.memory import Memory
+from activities.discovery.turns import Crowded, Turns
 from activities.git.mirrors import Git
 from activities.registry.client import RegistryClient
 from model.resources.warehouse import (
@@ -59,6 +60,10 @@ class HostPaused(LookFailed):
     """The host is left alone for now, after what it answered to this or another Warehouse."""
 
 
+class HostCrowded(LookFailed):
+    """So many look at repositories of the host that this look has to be made later. Nothing is wrong."""
+
+
 @dataclass
 class Look:
     """What a subscription is looked at with."""
@@ -70,6 +75,7 @@ class Look:
     git: Git
     credentials: Credentials
     backoff: Backoff
+    turns: Turns
     #: Somebody asked for this look: check as well what is otherwise taken to have stayed.
     thorough: bool = False
     #: How old what is taken to have stayed may be.
@@ -84,16 +90,31 @@ class Look:
 
     @asynccontextmanager
     async def asking(self, host: str) -> AsyncIterator[None]:
-        """Within it, the host is asked: not while it is paused, and its failures pause it for all.
+        """Within it, the host is asked: by few at once, not while it is paused, and its failures pause it for all.
 
-        A look that somebody asked for doesn't mind the pause, unless the host itself wants it.
+        A look that somebody asked for waits its turn however long the line is, and doesn't mind the pause, unless the
+        host itself wants it.
 
-        Raises HostPaused. What is raised within must be LookFailed.
+        Raises HostPaused, HostCrowded. What is raised within must be LookFailed.
         """
+        self._mind_pause(host)
+        try:
+            async with self.turns.turn(host, patient=self.thorough):
+                # What others found out while this look waited.
+                self._mind_pause(host)
+                async with self._noting(host):
+                    yield
+        except Crowded:
+            raise HostCrowded(f"many look at repositories of {host} just now") from None
+
+    def _mind_pause(self, host: str) -> None:
         if (paused := self.backoff.pause(host, insisting=self.thorough)) is not None:
             failure = HostPaused(f"{host} is left alone for a while, because {paused[1]}")
             failure.pause = paused[0]
             raise failure
+
+    @asynccontextmanager
+    async def _noting(self, host: str) -> AsyncIterator[None]:
         began = self.backoff.now()
         try:
             yield

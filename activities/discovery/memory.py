@@ -19,8 +19,9 @@ from pydantic import BaseModel, ValidationError
 
 logger = logging.getLogger(__name__)
 
-#: Entries kept, and the size of one. More are not remembered.
+#: Entries kept, bytes of all of them, and of one. More are not remembered.
 MAX_ENTRIES = 20_000
+MAX_TOTAL = 512 * 1024 * 1024
 MAX_SIZE = 4 * 1024 * 1024
 
 #: An entry's age is refreshed when it is read, but not more often than this, in seconds.
@@ -31,12 +32,17 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 class Memory:
-    """Records of pydantic models, found by kind and key. The longest unused go first when there are too many."""
+    """Records of pydantic models, found by kind and key. The longest unused go first when there are too many.
 
-    def __init__(self, directory: Path, *, max_entries: int = MAX_ENTRIES) -> None:
+    Several workers may share the directory: a record is put in its place whole, or not at all.
+    """
+
+    def __init__(self, directory: Path, *, max_entries: int = MAX_ENTRIES, max_total: int = MAX_TOTAL) -> None:
         self.directory = directory
         self._max_entries = max_entries
-        self._until_count = 0
+        self._max_total = max_total
+        #: Entries and bytes that may be written until all are counted.
+        self._entries_left = self._bytes_left = 0
 
     async def recall(self, kind: str, key: object, model: type[_Model]) -> _Model | None:
         """The record last kept under this key; None where there is none that can be read."""
@@ -79,22 +85,28 @@ class Memory:
             except BaseException:
                 Path(temporary).unlink(missing_ok=True)
                 raise
-            self._until_count -= 1
-            if self._until_count < 0:
+            self._entries_left -= 1
+            self._bytes_left -= len(content)
+            if self._entries_left < 0 or self._bytes_left < 0:
                 self._collect()
         except OSError as error:
             logger.warning("the result of a look can't be remembered, so the next one costs more: %s", error.strerror)
 
     def _collect(self) -> None:
-        """Delete the longest unused entries where there are too many. Counting is rare: it reads every directory."""
-        self._until_count = max(1, self._max_entries // 10)
+        """Delete the longest unused entries where they are too many or too large. Rare: it reads every directory."""
+        self._entries_left = self._max_entries // 10
+        self._bytes_left = self._max_total // 10
         entries = []
         for path in self.directory.glob("*/*/*"):
             try:
-                entries.append((path.stat().st_mtime, path))
+                status = path.stat()
             except FileNotFoundError:
                 continue
-        entries.sort()
-        for age, path in entries[: max(0, len(entries) - self._max_entries)]:
-            path.unlink(missing_ok=True)
-            logger.debug("forgot %s, unused for %.0f s", path.name, time.time() - age)
+            entries.append((status.st_mtime, status.st_size, path))
+        entries.sort(reverse=True)
+        total = 0
+        for place, (age, size, path) in enumerate(entries):
+            total += size
+            if place >= self._max_entries or total > self._max_total:
+                path.unlink(missing_ok=True)
+                logger.debug("forgot %s, unused for %.0f s", path.name, time.time() - age)

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import NoReturn
 
 from pydantic import ValidationError
@@ -21,10 +22,12 @@ from activities.credentials import Credentials
 from activities.discovery.backoff import Backoff
 from activities.discovery.catalog import load_subscribers
 from activities.discovery.criteria import judge
-from activities.discovery.look import SUBSCRIBERS, CacheByTagPolicy, Found, HostPaused, Look, LookFailed
+from activities.discovery.look import SUBSCRIBERS, CacheByTagPolicy, Found, HostCrowded, HostPaused, Look, LookFailed
 from activities.discovery.memory import Memory
+from activities.discovery.turns import Turns
 from activities.git.mirrors import Git
 from activities.git.refs import without_user
+from activities.git.smart_http import SmartHttp
 from activities.heartbeats import heartbeats
 from activities.mask import Mask
 from activities.outside import Outside
@@ -54,8 +57,8 @@ logger = logging.getLogger(__name__)
 
 #: Between two heartbeats, in seconds.
 HEARTBEAT = 3.0
-#: Looks that a worker makes at the same time.
-LOOKS_AT_ONCE = 32
+#: After how long a look is tried again for which there was no room. Spread by as much again.
+CROWDED_PAUSE = timedelta(seconds=10)
 #: No interval is shorter.
 SHORTEST_INTERVAL = timedelta(seconds=1)
 
@@ -71,22 +74,27 @@ class _Failed(Exception):
 
 @dataclass
 class Watcher:
-    """The activity `watch`, and what it looks with. One per worker: pace, backoff and memory are shared."""
+    """The activity `watch`, and what it looks with. One per worker: pace, backoff, turns and memory are shared."""
 
     memory: Memory
     registries: RegistryClient
     git: Git
     credentials: Credentials
     backoff: Backoff = field(default_factory=Backoff)
+    turns: Turns = field(default_factory=Turns)
     #: An operator's lower bound of all intervals.
     minimum_interval: timedelta = SHORTEST_INTERVAL
     recheck_after: timedelta = timedelta(hours=1)
     cache_by_tag: CacheByTagPolicy = CacheByTagPolicy.ALLOW
     retention: Retention = field(default_factory=Retention)
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    random: Random = field(default_factory=Random)
 
-    def __post_init__(self) -> None:
-        self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
+    async def aclose(self) -> None:
+        """Close the connections to registries and Git hosts."""
+        await self.registries.aclose()
+        if self.git.http is not None:
+            await self.git.http.aclose()
 
     @activity.defn(name=WATCH)
     async def watch(self, request: WatchRequest) -> DiscoveryReport:
@@ -97,7 +105,7 @@ class Watcher:
         interval = max(request.interval, self.minimum_interval, SHORTEST_INTERVAL)
         if request.rest > timedelta(0) and activity.info().attempt == 1:
             _not_yet("the next look is due later", request.rest)
-        async with heartbeats(activity.heartbeat, HEARTBEAT), self._looks:
+        async with heartbeats(activity.heartbeat, HEARTBEAT, first=HEARTBEAT):
             report, paused = await self._look(request, interval)
         if report.token:
             return report
@@ -118,6 +126,7 @@ class Watcher:
             git=self.git,
             credentials=self.credentials,
             backoff=self.backoff,
+            turns=self.turns,
             thorough=bool(request.token),
             recheck_after=self.recheck_after,
             cache_by_tag=self.cache_by_tag,
@@ -134,11 +143,14 @@ class Watcher:
         )
         try:
             report.artifacts = await _discover(request.spec, look)
-            report.criteria, report.criteria_error = await asyncio.to_thread(
-                judge, request.warehouse, request.spec, report.artifacts
-            )
+            if _criteria(request.spec):
+                report.criteria, report.criteria_error = await asyncio.to_thread(
+                    judge, request.warehouse, request.spec, report.artifacts
+                )
             report.observed = artifacts_digest(request.generation, report.artifacts, report.criteria)
         except _Failed as failed:
+            if isinstance(failed.cause, HostCrowded):
+                _not_yet(str(failed), CROWDED_PAUSE * (1 + self.random.random()))
             report.error = str(failed)
             report.failed_subscription = failed.subscription
             report.observed = failure_digest(request.generation, failed.subscription, report.error)
@@ -152,8 +164,9 @@ class Watcher:
 
 
 def open_watcher(outside: Outside) -> Watcher:
-    """The watcher of a worker with these ways to the outside. Close its `registries` at the end."""
+    """The watcher of a worker with these ways to the outside. Close it at the end, on the loop that it looked on."""
     load_subscribers()
+    outside.git.http = SmartHttp(outside.git.command)
     settings = outside.settings
     return Watcher(
         memory=Memory(settings.cache_directory / "discovery"),
@@ -222,6 +235,11 @@ def subscription_name(subscription: RepoSubscription) -> str:
     repo = subscription.repo()
     parts = [subscription.type, without_user(repo.repo_url), f"({subscription.name})" if subscription.name else ""]
     return " ".join(part for part in parts if part)
+
+
+def _criteria(spec: Json) -> bool:
+    """Whether there is anything to judge: a thread for nothing is a tenth of a look's cost."""
+    return isinstance(spec, dict) and bool(spec.get("freightCreationCriteria"))
 
 
 def _not_yet(message: str, delay: timedelta) -> NoReturn:

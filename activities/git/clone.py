@@ -12,6 +12,8 @@ import json
 import os
 import re
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,10 +23,12 @@ from activities.git.errors import MirrorBroken
 from activities.git.mirrors import Git, repository_config
 from activities.git.objects import share_objects
 from activities.git.refs import Remote
+from activities.git.signing import Keyring
 from activities.steps.registry import StepErrored
 
 _NOTES = "towpath.json"
 _BASE = "towpath-base"
+_KEYRING = "keyring"
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
@@ -70,6 +74,15 @@ class Clone:
         clone = cls(git, path, remote.url, remote.insecure_skip_tls_verify, author, blobless)
         await asyncio.to_thread(clone._write, mirror)
         return clone
+
+    @property
+    def keyring(self) -> Keyring | None:
+        """What commits and tags of its worktrees are signed with; None: they aren't."""
+        return Keyring.at(self.path / _KEYRING)
+
+    async def sign_with(self, key: str) -> None:
+        """Have commits and tags of its worktrees signed with this GPG key. Raises SigningKeyInvalid, GitError."""
+        await Keyring.create(self.path / _KEYRING, key)
 
     def _write(self, mirror: Path) -> None:
         self._discard()
@@ -179,6 +192,7 @@ class Worktree:
         remote: Remote | None = None,
         stdin: str | None = None,
         environment: dict[str, str] | None = None,
+        config: dict[str, str] | None = None,
         accept: tuple[int, ...] = (0,),
     ) -> Output:
         """Run Git in this worktree."""
@@ -189,6 +203,7 @@ class Worktree:
             remote=remote,
             stdin=stdin,
             environment=environment,
+            config=config,
             accept=accept,
         )
 
@@ -219,10 +234,26 @@ class Worktree:
 
     def identity(self, at: datetime, author: Author | None = None) -> dict[str, str]:
         """Git's environment for a commit made at that time."""
-        return {
-            **(author or self.clone.author).environment(at, "AUTHOR"),
-            **self.clone.author.environment(at, "COMMITTER"),
-        }
+        who = author or self.clone.author
+        return {**who.environment(at, "AUTHOR"), **who.environment(at, "COMMITTER")}
+
+    @asynccontextmanager
+    async def signing(self, at: datetime | None = None, key: Keyring | None = None) -> AsyncIterator[dict[str, str]]:
+        """Git's configuration to sign at that time with this key, else the clone's; without `at`, to verify by it."""
+        keyring = key or self.clone.keyring
+        if keyring is None:
+            yield {}
+            return
+        async with keyring.signing(at) as config:
+            yield config
+
+    async def signer(self, commit: str) -> str | None:
+        """Who signed a commit with the clone's key, `Name <address>`; None: nobody."""
+        if self.clone.keyring is None:
+            return None
+        async with self.signing() as config:
+            shown = (await self.run("log", "-1", "--format=%G? %GS", commit, "--", config=config)).out.strip()
+        return shown[2:] if shown.startswith("G ") else None
 
     async def add_all(self) -> None:
         """Stage everything, as `git add --all`; files that .gitignore names are left out."""

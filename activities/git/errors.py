@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 
 class GitError(Exception):
     """A Git command failed. The message holds no secrets, and Git's own words shortened."""
@@ -15,8 +17,20 @@ class AuthenticationRefused(GitError):
     """The remote wants other credentials, or any."""
 
 
+class HostKeyRefused(AuthenticationRefused):
+    """The host's SSH key is not known, or not the one that is."""
+
+
 class RemoteUnreachable(GitError):
     """The remote did not answer, or not as a Git server does."""
+
+
+class RemoteBusy(RemoteUnreachable):
+    """The remote's host has had too many requests. `retry_after`: for how long it wants none, where it says."""
+
+    def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class RefNotFound(GitError):

@@ -13,6 +13,7 @@ import shutil
 import uuid
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -22,6 +23,7 @@ from activities.git.errors import GitError, MirrorBroken, RefNotFound
 from activities.git.history import Commit, mainline
 from activities.git.objects import share_objects
 from activities.git.refs import Remote, RemoteRefs, branch_ref, tag_ref
+from activities.git.smart_http import Ref, SmartHttp
 from activities.settings import ActivitySettings
 
 logger = logging.getLogger(__name__)
@@ -39,6 +41,8 @@ class Git:
     def __init__(self, settings: ActivitySettings) -> None:
         self.settings = settings
         self.command = GitCommand(settings)
+        #: Asks for refs instead of Git where that is possible; whoever sets it closes it.
+        self.http: SmartHttp | None = None
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def refs(
@@ -50,7 +54,7 @@ class Git:
     ) -> RemoteRefs:
         """What the remote has now: its default branch and the branches and tags asked for, or all where None.
 
-        One `ls-remote`. Raises GitError, InvalidRef.
+        One `ls-remote`, or less. Raises GitError, InvalidRef.
         """
         patterns: list[str] = []
         if branches is not None or tags is not None:
@@ -62,10 +66,15 @@ class Git:
                 if names is None
                 else [ref for name in names for ref in (tag_ref(name), tag_ref(name) + "^{}")]
             )
+        if self.http is not None:
+            prefixes = [pattern.removesuffix("*") for pattern in patterns if not pattern.endswith("^{}")]
+            found = await self.http.refs(remote, prefixes or ["HEAD", "refs/heads/", "refs/tags/"])
+            if found is not None:
+                return _remote_refs(found, set(patterns))
         output = await self.command.run(
             "ls-remote", "--symref", "--", remote.url, *patterns, cwd=Path("/"), remote=remote
         )
-        return _parse_refs(output, set(patterns))
+        return _remote_refs(_parse_refs(output), set(patterns))
 
     @asynccontextmanager
     async def turn(self, *names: str) -> AsyncIterator[None]:
@@ -236,25 +245,38 @@ def repository_config(url: str, *, blobless: bool, worktrees: bool = False) -> s
     return "\n".join(lines) + "\n"
 
 
-def _parse_refs(output: Output, wanted: set[str]) -> RemoteRefs:
+def _parse_refs(output: Output) -> list[Ref]:
+    """What `ls-remote` prints: a symbolic ref twice, what an annotated tag stands for below it."""
+    refs: dict[str, Ref] = {}
+    targets: dict[str, str] = {}
+    for line in output.lines():
+        left, _, name = line.partition("\t")
+        plain = name.removesuffix("^{}")
+        if left.startswith("ref: "):
+            targets[name] = left.removeprefix("ref: ")
+        elif plain != name and plain in refs:
+            refs[plain] = replace(refs[plain], peeled=left)
+        else:
+            refs[name] = Ref(name, left, targets.get(name, ""))
+    return list(refs.values())
+
+
+def _remote_refs(refs: Iterable[Ref], wanted: set[str]) -> RemoteRefs:
     default, head = "", ""
     branches: dict[str, str] = {}
     objects: dict[str, str] = {}
     peeled: dict[str, str] = {}
-    for line in output.lines():
-        left, _, name = line.partition("\t")
-        if left.startswith("ref: "):
-            if name == "HEAD":
-                default = left.removeprefix("ref: ").removeprefix("refs/heads/")
-        elif name == "HEAD":
-            head = left
-        elif name.startswith("refs/heads/"):
-            if not wanted or name in wanted or "refs/heads/*" in wanted:
-                branches[name.removeprefix("refs/heads/")] = left
-        elif name.startswith("refs/tags/"):
-            plain = name.removesuffix("^{}")
-            if not wanted or plain in wanted or "refs/tags/*" in wanted:
-                (peeled if name.endswith("^{}") else objects)[plain.removeprefix("refs/tags/")] = left
+    for ref in refs:
+        if ref.name == "HEAD":
+            default, head = ref.target.removeprefix("refs/heads/"), ref.id
+        elif ref.name.startswith("refs/heads/"):
+            if not wanted or ref.name in wanted or "refs/heads/*" in wanted:
+                branches[ref.name.removeprefix("refs/heads/")] = ref.id
+        elif ref.name.startswith("refs/tags/") and (not wanted or ref.name in wanted or "refs/tags/*" in wanted):
+            tag = ref.name.removeprefix("refs/tags/")
+            objects[tag] = ref.id
+            if ref.peeled:
+                peeled[tag] = ref.peeled
     return RemoteRefs(
         default=default,
         head=head,

@@ -11,7 +11,8 @@ from pydantic import Field, model_validator
 from activities.git.clone import FIRST_COMMIT_AUTHOR, FIRST_COMMIT_MESSAGE, FIRST_COMMIT_TIME, Author, Clone
 from activities.git.errors import InvalidRef, MirrorBroken, PushOutdated, PushRefused, TransportRefused
 from activities.git.refs import Remote, RemoteRefs, branch_ref, commit_id, tag_ref
-from activities.steps.git_remote import AuthorConfig, remote_of
+from activities.git.signing import SigningKeyInvalid
+from activities.steps.git_remote import AuthorConfig, remote_of, signing_key
 from activities.steps.registry import StepConfig, StepContext, StepErrored, StepOutput, step
 from model.steps import Effect
 
@@ -116,6 +117,11 @@ async def git_clone(config: GitCloneConfig, context: StepContext) -> GitCloneOut
 
     paths = [context.path(checkout.path) for checkout in config.checkout]
     clone, commits = await _clone(context, remote, commits, author, blobless=blobless)
+    if key := await signing_key(config.author, context):
+        try:
+            await clone.sign_with(key)
+        except SigningKeyInvalid as error:
+            raise StepErrored(str(error), final=True) from None
     for checkout, path, commit in zip(config.checkout, paths, commits, strict=True):
         await _refuse_occupied(path, checkout.path)
         branch = checkout.branch or (refs.default if not (checkout.commit or checkout.tag) else None)
@@ -179,6 +185,8 @@ async def _create_branch(context: StepContext, remote: Remote, branch: str) -> s
         )
     ).out.strip()
     ref = branch_ref(branch)
+    if context.preview:
+        return commit
     try:
         await git.command.run(
             "push", "--porcelain", f"--force-with-lease={ref}:", "origin", f"{commit}:{ref}",

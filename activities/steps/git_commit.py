@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from pydantic import Field
@@ -11,6 +13,7 @@ from pydantic import Field
 from activities.git.clone import Worktree
 from activities.git.errors import InvalidRef
 from activities.git.refs import tag_ref
+from activities.git.signing import Keyring, SigningKeyInvalid
 from activities.steps.git_remote import AuthorConfig, worktree_of
 from activities.steps.registry import StepConfig, StepContext, StepErrored, StepFailed, StepOutput, StepSkipped, step
 from model.steps import Effect
@@ -75,11 +78,34 @@ async def git_commit(config: GitCommitConfig, context: StepContext) -> CommitOut
             return CommitOutput(commit=head)
         raise StepSkipped(f"nothing to commit: {config.path} is as in {head[:7]}", {"commit": head})
     author = config.author.author() if config.author else None
-    await tree.run(
-        "commit", "--quiet", "--no-verify", "--cleanup=whitespace", "--file=-",
-        stdin=config.message, environment=tree.identity(context.started_at, author), remote=lazily,
-    )  # fmt: skip
+    async with _signing(config, context, tree) as signing:
+        await tree.run(
+            "commit", "--quiet", "--no-verify", "--cleanup=whitespace", "--file=-",
+            stdin=config.message, environment=tree.identity(context.started_at, author), remote=lazily, config=signing,
+        )  # fmt: skip
     return CommitOutput(commit=await tree.head())
+
+
+@asynccontextmanager
+async def _signing(config: GitCommitConfig, context: StepContext, tree: Worktree) -> AsyncIterator[dict[str, str]]:
+    """Git's configuration to sign the commit: with its author's own key, else, where none is named, the clone's."""
+    if config.author is None:
+        async with tree.signing(context.started_at) as signing:
+            yield signing
+        return
+    key = config.author.signing_key
+    if not key:
+        yield {}
+        return
+    home = tree.git_dir / "keyring"
+    try:
+        keyring = await Keyring.create(home, key)
+        async with tree.signing(context.started_at, keyring) as signing:
+            yield signing
+    except SigningKeyInvalid as error:
+        raise StepErrored(str(error), final=True) from None
+    finally:
+        await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
 
 
 async def _made_here(tree: Worktree, context: StepContext) -> bool:
@@ -113,8 +139,10 @@ async def git_tag(config: GitTagConfig, context: StepContext) -> CommitOutput:
     # A lost attempt may have made it already.
     if known.code == 0 and not (config.force or context.repeated):
         raise StepErrored(f"tag {config.tag} exists already; set force: true to move it", final=True)
-    await tree.run(
-        "tag", "--annotate", "--force", "--cleanup=whitespace", "--file=-", "--", config.tag, "HEAD",
-        stdin=config.message, environment=tree.identity(context.started_at),
-    )  # fmt: skip
+    async with tree.signing(context.started_at) as signing:
+        kind = "--sign" if signing else "--annotate"
+        await tree.run(
+            "tag", kind, "--force", "--cleanup=whitespace", "--file=-", "--", config.tag, "HEAD",
+            stdin=config.message, environment=tree.identity(context.started_at), config=signing,
+        )  # fmt: skip
     return CommitOutput(commit=await tree.head())

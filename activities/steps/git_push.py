@@ -253,39 +253,48 @@ class Push:
         if tip is None:
             return
         await self._fetch(tip)
-        if self.policy != "AlwaysMerge" and (self.policy == "AlwaysRebase" or await self._unsigned(tip)):
+        if self.policy != "AlwaysMerge" and (self.policy == "AlwaysRebase" or await self._rebases_safely(tip)):
             await self._rebase(tip)
         elif self.policy == "RebaseOrFail":
-            raise StepFailed("a rebase would strip the signature of a commit, and the policy RebaseOrFail forbids it")
+            raise StepFailed(
+                "a rebase would take a commit's signature away, or give it one, and the policy RebaseOrFail forbids it"
+            )
         else:
             await self._merge(tip)
 
-    async def _unsigned(self, tip: str) -> bool:
-        """Whether no commit that a rebase would replay carries a signature: here none could be made anew."""
+    async def _rebases_safely(self, tip: str) -> bool:
+        """Whether what a rebase would replay keeps what it has: all signed by the clone's key, or none and no key."""
         commits = await self._revisions(f"{tip}..HEAD")
         if not commits:
             return True
+        if self.tree.clone.keyring is not None:
+            async with self.tree.signing() as config:
+                shown = await self.tree.run("log", "--no-walk=unsorted", "--format=%G?", *commits, "--", config=config)
+            return set(shown.lines()) == {"G"}
         raw = await self.tree.run("cat-file", "--batch", stdin="".join(f"{commit}\n" for commit in commits))
         return not any(line.startswith("gpgsig") for line in raw.lines())
 
     async def _rebase(self, tip: str) -> None:
         """Replay the own commits on the remote's, with their authors' dates: the same again gives the same ids."""
-        identity = self.tree.clone.author.environment(await self._date("HEAD"), "COMMITTER")
-        done = await self.tree.run(
-            "rebase", "--quiet", "--committer-date-is-author-date", "--no-autostash", "--no-verify", tip,
-            environment=identity, accept=(0, 1), remote=self._lazily(),
-        )  # fmt: skip
+        date = await self._date("HEAD")
+        identity = self.tree.clone.author.environment(date, "COMMITTER")
+        async with self.tree.signing(date) as signing:
+            done = await self.tree.run(
+                "rebase", "--quiet", "--committer-date-is-author-date", "--no-autostash", "--no-verify", tip,
+                environment=identity, accept=(0, 1), remote=self._lazily(), config=signing,
+            )  # fmt: skip
         if done.code:
             await self._give_up("rebase", done.err)
 
     async def _merge(self, tip: str) -> None:
         """Merge the remote's commits, dated like HEAD, so that the same again gives the same id."""
         date = await self._date("HEAD")
-        done = await self.tree.run(
-            "merge", "--quiet", "--no-edit", "--no-verify", "--allow-unrelated-histories",
-            "-m", f"Merge branch '{self.ref.removeprefix('refs/heads/')}'", tip,
-            environment=self.tree.identity(date), accept=(0, 1), remote=self._lazily(),
-        )  # fmt: skip
+        async with self.tree.signing(date) as signing:
+            done = await self.tree.run(
+                "merge", "--quiet", "--no-edit", "--no-verify", "--allow-unrelated-histories",
+                "-m", f"Merge branch '{self.ref.removeprefix('refs/heads/')}'", tip,
+                environment=self.tree.identity(date), accept=(0, 1), remote=self._lazily(), config=signing,
+            )  # fmt: skip
         if done.code:
             await self._give_up("merge", done.err)
 

@@ -63,9 +63,10 @@ async def github_push(config: GitHubPushConfig, context: StepContext) -> GitHubP
     """Push a branch to GitHub by making each new commit there through the API.
 
     Takes the place of git-push, and integrates what is new at the remote as that does. Commits keep their author and
-    committer; with the operator's setting TOWPATH_GITHUB_PUSH_VERIFY_UNTRUSTED_COMMITS they are left to GitHub, which
-    then shows the commits as verified. The files travel on a hidden ref, refs/kargo/staging/…, deleted afterwards. The
-    worktree ends at the commit that is on the branch. An attempt after a lost one looks whether its commits are there.
+    committer; those that git-clone's signing key signed, and with the operator's setting
+    TOWPATH_GITHUB_PUSH_VERIFY_UNTRUSTED_COMMITS all, are left to GitHub, which signs them and shows them as verified.
+    The files travel on a hidden ref, refs/kargo/staging/…, deleted afterwards. The worktree ends at the commit that is
+    on the branch. An attempt after a lost one looks whether its commits are there.
     """
     tree, remote = await worktree_of(context, config.path)
     if context.recorded is not None:
@@ -185,8 +186,11 @@ class GitHubPush(Push):
             "parents": [made.get(parent, parent) for parent in parents.split()],
             "message": message.removesuffix("\n"),
         }
-        if self.verified:
-            body["message"] = f"{message.rstrip()}\n\nCo-authored-by: {author['name']} <{author['email']}>"
+        signer = await self.tree.signer(commit)
+        if self.verified or signer is not None:
+            writer = f"{author['name']} <{author['email']}>"
+            if writer != signer:
+                body["message"] = f"{message.rstrip()}\n\nCo-authored-by: {writer}"
             return body
         return {**body, "author": author, "committer": committer}
 

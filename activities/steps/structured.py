@@ -1,5 +1,5 @@
-"""Steps on YAML, JSON and TOML files: `yaml-update`, `yaml-parse`, `yaml-merge`, `json-update`, `json-parse`,
-`toml-update`, `toml-parse`."""
+"""Steps on YAML, JSON, TOML and HCL files: `yaml-update`, `yaml-parse`, `yaml-merge`, `json-update`, `json-parse`,
+`toml-update`, `toml-parse`, `hcl-update`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from activities.hcl_edit import InvalidHcl, hcl_scalar, set_hcl_values
 from activities.json_edit import InvalidJson, set_value
 from activities.steps.registry import StepConfig, StepContext, StepErrored, StepOutput, step
 from activities.toml_edit import InvalidToml, parse_toml, set_toml_scalars, toml_scalar
@@ -36,7 +37,7 @@ class Update(StepConfig):
 
 
 class UpdateConfig(StepConfig):
-    """Config of `yaml-update`, `json-update` and `toml-update`."""
+    """Config of `yaml-update`, `json-update`, `toml-update` and `hcl-update`."""
 
     #: The file.
     path: str = Field(min_length=1)
@@ -148,6 +149,21 @@ async def toml_parse(config: ParseConfig, context: StepContext) -> dict[str, Jso
     return await asyncio.to_thread(_outputs, context.path(config.path), config, parse_toml)
 
 
+@step("hcl-update", config=UpdateConfig, output=CommitMessage, effect=Effect.WORKSPACE)
+async def hcl_update(config: UpdateConfig, context: StepContext) -> CommitMessage:
+    """Set values of attributes that are there already; every other byte of the file stays as it is.
+
+    A key names blocks by type and labels, then attributes, keys of objects and places in lists:
+    `resource.aws_lambda_function.app.image_uri`. Of blocks that are named alike a place tells which: `ingress.1.port`.
+    Whatever stands there is replaced, other than a list, object or block; `${` in a new text is text.
+    """
+    updates = [(update.key, update.value) for update in config.updates]
+    await asyncio.to_thread(
+        _rewritten, context.path(config.path), config.path, lambda text: set_hcl_values(text, updates)
+    )
+    return _message(config, hcl_scalar)
+
+
 def _outputs(path: Path, config: ParseConfig, parse: Callable[[str], Json]) -> dict[str, Json]:
     text = _read(path, config.path)
     if not text:
@@ -225,7 +241,7 @@ def _rewritten(path: Path, name: str, change: Callable[[str], str]) -> None:
     text = _read(path, name)
     try:
         changed = change(text)
-    except (NoSuchKey, InvalidYaml, InvalidJson, InvalidToml) as error:
+    except (NoSuchKey, InvalidYaml, InvalidJson, InvalidToml, InvalidHcl) as error:
         raise StepErrored(f"{name}: {error}") from error
     if changed != text:
         _write(path, name, changed)

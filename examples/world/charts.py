@@ -19,6 +19,8 @@ class ChartRepository:
         self.charts: dict[str, list[str]] = {}
         #: Served instead of the index of `charts`.
         self.index: bytes | None = None
+        #: Packed charts by file name, beside the index.
+        self.files: dict[str, bytes] = {}
         #: Answered instead of anything else.
         self.status = 0
         #: Path, status and length of every answer.
@@ -79,7 +81,9 @@ class _Handler(BaseHTTPRequestHandler):
             status = repository.status
         elif repository.user and self.headers.get("Authorization") != f"Basic {login}":
             status = 401
-        elif self.path != "/charts/index.yaml":
+        elif (name := self.path.removeprefix("/charts/")) in repository.files:
+            status, body = 200, repository.files[name]
+        elif name != "index.yaml":
             status = 404
         else:
             status, body = 200, repository.content()

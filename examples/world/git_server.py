@@ -34,7 +34,7 @@ class GitServer:
     """Serves the bare repositories below a directory, for as long as it is entered as a context.
 
     `user` and `password` make it ask for HTTP Basic credentials. `fail_with` makes it answer every request with that
-    status instead.
+    status instead, and with `retry_after` if that is set. `version_2` can be taken away from it.
     """
 
     def __init__(self, root: Path | None = None, *, user: str = "", password: str = "", port: int = 0) -> None:
@@ -42,6 +42,10 @@ class GitServer:
         self.root = root or Path(tempfile.mkdtemp(prefix="git-server-"))
         self.user, self.password = user, password
         self.fail_with: int | None = None
+        self.retry_after = ""
+        self.version_2 = True
+        #: Bytes of the bodies of all answers so far.
+        self.sent = 0
         #: Requests so far, as `POST git-upload-pack`, `POST git-receive-pack`, `GET info/refs`.
         self.requests: Counter[str] = Counter()
         self._server = _Server(("127.0.0.1", port), _handler(self))
@@ -202,6 +206,7 @@ def _handler(world: GitServer) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+            world.sent += len(body)
 
         def _serve(self, body: bytes) -> None:
             parts = urlsplit(self.path)
@@ -209,7 +214,7 @@ def _handler(world: GitServer) -> type[BaseHTTPRequestHandler]:
             service = "info/refs" if path.endswith("/info/refs") else path.rpartition("/")[2]
             world.requests[f"{self.command} {service}"] += 1
             if world.fail_with is not None:
-                self._answer(world.fail_with, [], b"")
+                self._answer(world.fail_with, [("Retry-After", world.retry_after)] if world.retry_after else [], b"")
                 return
             wanted = "Basic " + base64.b64encode(f"{world.user}:{world.password}".encode()).decode()
             if world.password and self.headers.get("Authorization") != wanted:
@@ -228,7 +233,7 @@ def _handler(world: GitServer) -> type[BaseHTTPRequestHandler]:
                     "CONTENT_TYPE": self.headers.get("Content-Type", ""),
                     "CONTENT_LENGTH": str(len(body)),
                     "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-                    "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+                    "GIT_PROTOCOL": self.headers.get("Git-Protocol", "") if world.version_2 else "",
                     "REMOTE_ADDR": "127.0.0.1",
                     "REMOTE_USER": world.user or "developer",
                 },

@@ -37,6 +37,8 @@ class Request:
     method: str
     path: str
     headers: Mapping[str, str]
+    #: When it came, by the monotonic clock.
+    at: float = field(default_factory=time.monotonic)
 
     @property
     def kind(self) -> str:
@@ -93,6 +95,8 @@ class Registry:
         self.token_lifetime = 300
         self.fault: Fault | None = None
         self.requests: list[Request] = []
+        #: Bytes of the bodies of all answers so far.
+        self.sent = 0
         self._tokens: dict[str, float] = {}
         self._repositories: dict[str, _Repository] = {}
         self._lock = threading.Lock()
@@ -429,6 +433,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             if self.command != "HEAD" and status != 304:
                 self.wfile.write(body)
+                self.server.registry.sent += len(body)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 

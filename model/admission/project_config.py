@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from model.admission.names import is_name
 from model.admission.promotion_windows import check_selector, check_windows
+from model.admission.roles import check_roles
 from model.findings import Findings, Path, error
 from model.receivers import check_receivers
 from model.resources import ClusterConfig, ProjectConfig
 
 
 def check_project_config(config: ProjectConfig) -> Findings:
-    """Its receivers of webhooks, promotion policies and windows; each Stage is named exactly at most once."""
+    """Its receivers of webhooks, promotion policies, windows and roles; each Stage is named exactly at most once."""
     yield from check_windows(config.spec.promotion_windows, of_project=True)
     first: dict[str, int] = {}
     for place, policy in enumerate(config.spec.promotion_policies):
@@ -26,9 +27,11 @@ def check_project_config(config: ProjectConfig) -> Findings:
             yield error(here, f"promotionPolicies[{first[stage]}] is for the Stage {stage} already")
         first.setdefault(stage, place)
     yield from check_receivers(config.spec.webhook_receivers)
+    yield from check_roles(config.spec.roles)
 
 
 def check_cluster_config(config: ClusterConfig) -> Findings:
-    """Its receivers of webhooks, and its windows."""
+    """Its receivers of webhooks, its windows and its roles."""
     yield from check_windows(config.spec.promotion_windows, of_project=False)
     yield from check_receivers(config.spec.webhook_receivers)
+    yield from check_roles(config.spec.roles)

@@ -10,6 +10,7 @@ from model.base import Manifest
 from model.resources.metadata import Condition, LocalObjectReference
 from model.resources.project_config import DeepLink, PromotionWindow, WebhookReceiverConfig, WebhookReceiverDetails
 from model.resources.resource import KARGO, KargoVersion, Resource
+from model.resources.role import SystemRole
 
 
 class GitClient(Manifest):
@@ -21,13 +22,15 @@ class GitClient(Manifest):
 
 
 class ClusterConfigSpec(Manifest):
-    """Receivers, links and windows of all Projects, and the author of commits."""
+    """Receivers, links, windows and roles of all Projects, and the author of commits."""
 
     webhook_receivers: list[WebhookReceiverConfig] = Field(default_factory=list)
     git_client: GitClient | None = None
     freight_links: list[DeepLink] = Field(default_factory=list)
     stage_links: list[DeepLink] = Field(default_factory=list)
     promotion_windows: list[PromotionWindow] = Field(default_factory=list)
+    #: Who may do what everywhere: an extension of ours.
+    roles: list[SystemRole] = Field(default_factory=list, max_length=200)
 
 
 class ClusterConfigStatus(Manifest):

@@ -15,6 +15,7 @@ from model.references import VerificationPhase
 from model.resources.metadata import Condition, LabelSelector, LocalObjectReference
 from model.resources.promotion import PromotionPhase
 from model.resources.resource import KARGO, KargoVersion, Resource
+from model.resources.role import ProjectRole
 
 
 class PromotionPolicySelector(LabelSelector):
@@ -171,13 +172,15 @@ class PromotionWindowStatus(Manifest):
 
 
 class ProjectConfigSpec(Manifest):
-    """Policies, receivers, links and windows of a Project."""
+    """Policies, receivers, links, windows and roles of a Project."""
 
     promotion_policies: list[PromotionPolicy] = Field(default_factory=list)
     webhook_receivers: list[WebhookReceiverConfig] = Field(default_factory=list)
     freight_links: list[DeepLink] = Field(default_factory=list)
     stage_links: list[DeepLink] = Field(default_factory=list)
     promotion_windows: list[PromotionWindow] = Field(default_factory=list)
+    #: Who may do what in the Project: an extension of ours.
+    roles: list[ProjectRole] = Field(default_factory=list, max_length=200)
 
 
 class ProjectConfigStatus(Manifest):

@@ -14,6 +14,7 @@ from model.resources.promotion import PromotionPhase
 from starter import kinds, options
 from starter.errors import Refused, TowpathError
 from starter.output import Format, print_data
+from starter.previewing import show_preview
 from starter.progress import Lines, LiveTable, progress_on, verdict
 from starter.session import Session, asynchronous
 from starter.shapes import promotion_resource, resource_list
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 @click.option("--from-failed-step", is_flag=True, help="With --rerun: what had succeeded is not done again.")
 @click.option("--name", default="", shell_complete=options.complete_names("promotions"), help="A promotion to abort.")
 @click.option("--abort", is_flag=True, help="Abort the promotion named with --name.")
+@click.option("--preview", is_flag=True, help="Show the diff that the promotion would commit, and promote nothing.")
 @click.option("--wait", is_flag=True, help="Show the steps as they go; exit 1 unless the promotion Succeeded.")
 @options.report_option
 @asynchronous
@@ -70,6 +72,7 @@ async def command(
     from_failed_step: bool,
     name: str,
     abort: bool,
+    preview: bool,
     wait: bool,
     output: Format,
 ) -> None:
@@ -82,6 +85,7 @@ async def command(
       towpath promote -p guestbook --stage dev --freight-alias frozen-fox --wait
       towpath promote -p guestbook --stage dev --freight 8a1f3c2
       towpath promote -p guestbook --stage dev --warehouse guestbook
+      towpath promote -p guestbook --stage prod --freight-alias frozen-fox --preview
       towpath promote -p guestbook --downstream-from staging --freight-alias frozen-fox --wait
       towpath promote -p guestbook --rerun dev.01jd2v8m3k.8a1f3c2 --from-failed-step --wait
       towpath promote -p guestbook --name dev.01jd2v8m3k.8a1f3c2 --abort
@@ -91,6 +95,22 @@ async def command(
             raise click.UsageError("--name and --abort go together, and with nothing else")
         towpath = await session.connect()
         click.echo((await towpath.abort_promotion(project, name)).message)
+        return
+    if preview:
+        if (
+            not stage
+            or downstream
+            or warehouse
+            or rerun
+            or wait
+            or override_window
+            or bool(freight) == bool(freight_alias)
+        ):
+            raise click.UsageError("--preview goes with --stage, and with one of --freight and --freight-alias")
+        if output is Format.NAME:
+            raise click.UsageError("--preview has nothing to name: say -o yaml, -o json, or nothing")
+        towpath = await session.connect()
+        show_preview(await towpath.preview(project, stage, freight=freight, alias=freight_alias), output)
         return
     if from_failed_step and not rerun:
         raise click.UsageError("--from-failed-step goes with --rerun")

@@ -40,4 +40,4 @@ async def watcher(tmp_path: Path) -> AsyncIterator[Watcher]:
         )
     )
     yield watcher
-    await watcher.registries.aclose()
+    await watcher.aclose()

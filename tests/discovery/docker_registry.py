@@ -18,9 +18,12 @@ COMMAND = shutil.which("docker-registry")
 
 
 class DockerRegistry:
-    """A real registry. `push` takes what the demo registry's takes, and puts the same image."""
+    """A real registry. `push` takes what the demo registry's takes, and puts the same image.
 
-    def __init__(self, directory: Path) -> None:
+    `users`: a line of an htpasswd file, with a bcrypt hash; without it there is no authentication.
+    """
+
+    def __init__(self, directory: Path, users: str = "") -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.host = f"127.0.0.1:{free.getsockname()[1]}"
@@ -29,7 +32,10 @@ class DockerRegistry:
             "version: 0.1\nlog: {level: error}\n"
             f"storage: {{filesystem: {{rootdirectory: {directory / 'storage'}}}}}\n"
             f"http: {{addr: '{self.host}'}}\n"
+            + (f"auth: {{htpasswd: {{realm: test, path: {directory / 'htpasswd'}}}}}\n" if users else "")
         )
+        if users:
+            (directory / "htpasswd").write_text(f"{users}\n")
         self._images = Registry()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -41,7 +47,7 @@ class DockerRegistry:
         deadline = time.monotonic() + 20
         while True:
             try:
-                httpx.get(f"http://{self.host}/v2/").raise_for_status()
+                assert httpx.get(f"http://{self.host}/v2/").status_code in (200, 401)
             except httpx.TransportError:
                 if time.monotonic() > deadline:
                     raise

@@ -34,6 +34,7 @@ async def find(watcher: Watcher, url: str, **fields: Any) -> ChartDiscoveryResul
         git=watcher.git,
         credentials=watcher.credentials,
         backoff=Backoff(),
+        turns=watcher.turns,
     )
     return await find_charts(RepoSubscription.model_validate({"chart": {"repoURL": url, **fields}}), look)
 

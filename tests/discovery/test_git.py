@@ -25,6 +25,7 @@ async def find(watcher: Watcher, url: str, **fields: Any) -> list[DiscoveredComm
         git=watcher.git,
         credentials=watcher.credentials,
         backoff=Backoff(),
+        turns=watcher.turns,
     )
     subscription = RepoSubscription.model_validate({"git": {"repoURL": url, **fields}})
     return (await find_commits(subscription, look)).commits

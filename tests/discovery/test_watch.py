@@ -138,7 +138,7 @@ async def test_first_look_reports_what_there_is_in_kargos_shape(
     }
 
 
-async def test_unchanged_look_costs_one_ls_remote_and_one_listing_of_tags(
+async def test_unchanged_look_costs_one_listing_of_refs_one_of_tags_and_one_digest(
     watcher: Watcher,
     clock: Clock,
     image: dict[str, Any],
@@ -153,9 +153,9 @@ async def test_unchanged_look_costs_one_ls_remote_and_one_listing_of_tags(
     benign = await nothing_new(watcher, request(image, git, known=known, interval=timedelta(minutes=7)))
 
     assert benign.next_retry_delay == timedelta(minutes=7)
-    assert [found.kind for found in registry.requests] == ["tags"]
-    # What an ls-remote costs; a fetch would post twice more.
-    assert git_server.requests == {"GET info/refs": 1, "POST git-upload-pack": 1}
+    assert [(found.method, found.kind) for found in registry.requests] == [("GET", "tags"), ("HEAD", "manifests")]
+    # A fetch would post twice more.
+    assert git_server.requests == {"POST git-upload-pack": 1}
 
 
 async def test_a_new_worker_remembers_what_its_predecessor_saw(
@@ -173,7 +173,7 @@ async def test_a_new_worker_remembers_what_its_predecessor_saw(
 
     await nothing_new(successor, request(image, git, known=known))
 
-    assert registry.counted() == 1
+    assert registry.counted() == 2
     assert git_server.requests["POST git-upload-pack"] == 1
 
 
@@ -201,7 +201,7 @@ async def test_new_tag_is_news_and_read_alone(
         ("v0.1.0", {}),
     ]
     assert found[0].digest == digest
-    assert [one.kind for one in registry.requests] == ["tags", "manifests", "blobs"]
+    assert [one.kind for one in registry.requests] == ["tags", "manifests", "manifests", "blobs"]
 
 
 async def test_tag_that_no_rule_takes_is_no_news(
@@ -213,7 +213,7 @@ async def test_tag_that_no_rule_takes_is_no_news(
 
     await nothing_new(watcher, request(image, known=known))
 
-    assert registry.counted() == 1
+    assert registry.counted() == 2
 
 
 async def test_served_etag_spares_the_list(
@@ -226,13 +226,24 @@ async def test_served_etag_spares_the_list(
     await nothing_new(watcher, request(image, known=known))
 
     assert "If-None-Match" in registry.requests[0].headers
-    assert registry.counted() == 1
+    assert registry.counted() == 2
+
+
+async def test_moved_tag_is_noticed(watcher: Watcher, clock: Clock, image: dict[str, Any], registry: Registry) -> None:
+    known = (await look(watcher, request(image))).observed
+    digest = registry.push("akuity/guestbook", "v0.1.0", content="rebuilt")
+
+    report = await look(watcher, request(image, known=known))
+
+    assert report.artifacts is not None
+    assert report.artifacts.images[0].references[0].digest == digest
 
 
 @pytest.mark.parametrize("asked", [True, False], ids=["when asked", "after an hour"])
-async def test_moved_tag_is_noticed(
+async def test_moved_tag_that_is_not_the_best_is_noticed_later(
     watcher: Watcher, clock: Clock, image: dict[str, Any], registry: Registry, asked: bool
 ) -> None:
+    registry.push("akuity/guestbook", "v0.1.9")
     known = (await look(watcher, request(image))).observed
     digest = registry.push("akuity/guestbook", "v0.1.0", content="rebuilt")
     await nothing_new(watcher, request(image, known=known))
@@ -242,7 +253,7 @@ async def test_moved_tag_is_noticed(
     report = await look(watcher, request(image, known=known, token="now" if asked else ""))
 
     assert report.artifacts is not None
-    assert report.artifacts.images[0].references[0].digest == digest
+    assert report.artifacts.images[0].references[1].digest == digest
 
 
 async def test_whoever_asked_is_answered_also_when_nothing_is_new(
@@ -337,6 +348,26 @@ async def test_registry_that_says_wait_is_left_alone_by_all_warehouses(
     assert registry.counted() == 0
 
     registry.fault = None
+    clock.passed += timedelta(seconds=121)
+    assert (await look(watcher, request(other, known=paused.observed))).error == ""
+
+
+async def test_git_host_that_says_wait_is_left_alone_by_all_warehouses(
+    watcher: Watcher, clock: Clock, git: dict[str, Any], git_server: GitServer
+) -> None:
+    other = {"git": {"repoURL": git_server.repository("other", {"a": "b"}).url}}
+    git_server.fail_with, git_server.retry_after = 429, "120"
+    failed = await look(watcher, request(git))
+    assert "takes no more requests for now (429)" in failed.error
+    assert timedelta(seconds=119) < failed.next_look <= timedelta(seconds=120)
+    git_server.requests.clear()
+
+    paused = await look(watcher, request(other, token="now"))
+
+    assert "left alone" in paused.error
+    assert not git_server.requests
+
+    git_server.fail_with = None
     clock.passed += timedelta(seconds=121)
     assert (await look(watcher, request(other, known=paused.observed))).error == ""
 
@@ -518,7 +549,7 @@ async def test_public_addresses_are_reached_where_the_operator_says(
             ),
         )
     finally:
-        await watcher.registries.aclose()
+        await watcher.aclose()
 
     assert report.artifacts is not None
     assert report.artifacts.images[0].repo_url == "ghcr.io/akuity/guestbook"

@@ -12,6 +12,7 @@ from tests.docs.pages import ROOT
 from workflows.cluster import Cluster
 from workflows.discovery import Discovery
 from workflows.fanout import FanOut
+from workflows.preview import Preview
 from workflows.project import Project
 from workflows.promotion import Promotion
 from workflows.stage import Stage
@@ -29,6 +30,7 @@ WORKFLOWS: dict[type, str] = {
     Promotion: names.promotion_id("{project}", RUN),
     Verification: names.verification_id("{project}", RUN.replace("freight", "collection")),
     FanOut: names.fanout_id("{project}", RUN),
+    Preview: names.preview_id("{project}", RUN),
 }
 
 

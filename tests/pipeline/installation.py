@@ -127,6 +127,8 @@ def installation(
             f'[url "{git.url}/"]\n\tinsteadOf = {git_hosts}\n'
             f'[url "http://127.0.0.1:{free_port(0)}/"]\n\tinsteadOf = {NOWHERE}\n'
         )
+        credentials = directory / "credentials"
+        credentials.mkdir()
         settings = WorkerSettings(
             data_directory=directory / "data",
             git_config_file=gitconfig,
@@ -135,6 +137,7 @@ def installation(
             registry_requests_per_second=1000,
             http_mirrors={web_host: web.url},
             kubeconfig=kubeconfig,
+            credentials_directory=credentials,
             temporal_port=free_port(0),
             temporal_ui_port=free_port(0),
         )

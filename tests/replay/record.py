@@ -60,6 +60,7 @@ def _pipeline(directory: Path, towpath: Installation) -> None:
     pipeline.await_verification("ab-test-b", "Failed")
     pipeline.await_verified("prod", freight)
     pipeline.fail("promote", "--stage", "dev", "--freight", "0" * 40)
+    pipeline.run("promote", "--stage", "dev", "--freight", freight, "--preview")
     pipeline.run("promote", "--downstream-from", "prod", "--freight", freight, "--wait")
     for region in REGIONS:
         pipeline.await_verified(region, freight)
@@ -95,6 +96,7 @@ def _pipeline(directory: Path, towpath: Installation) -> None:
     write("warehouse", warehouse_id(pipeline.project, "cargo"))
     write("discovery", found("Discovery"))
     write("fanout", found("FanOut"))
+    write("preview", found("Preview"))
     write("stage", stage_id(pipeline.project, "dev"))
     write("stage-control-flow", stage_id(pipeline.project, "prod"))
     write("stage-verified-again", stage_id(pipeline.project, "ab-test-b"))

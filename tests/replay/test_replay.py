@@ -18,13 +18,14 @@ from workflows.cluster import Cluster
 from workflows.converter import data_converter
 from workflows.discovery import Discovery
 from workflows.fanout import FanOut
+from workflows.preview import Preview
 from workflows.project import Project
 from workflows.promotion import Promotion
 from workflows.stage import Stage
 from workflows.verification import Verification
 from workflows.warehouse import Warehouse
 
-WORKFLOWS = (Cluster, Discovery, FanOut, Project, Promotion, Stage, Verification, Warehouse)
+WORKFLOWS = (Cluster, Discovery, FanOut, Preview, Project, Promotion, Stage, Verification, Warehouse)
 
 
 def kind_of(path: Path) -> str:

@@ -300,7 +300,7 @@ class TestCommit:
         )
         await bench.run("git-push", {"path": "out"})
         assert repository.log("stage/dev", "%an %cn %aI")[:2] == [
-            "Bob Ada 2026-05-01T12:00:00+00:00",
+            "Bob Bob 2026-05-01T12:00:00+00:00",
             "Ada Ada 2026-05-01T12:00:00+00:00",
         ]
 

@@ -116,6 +116,8 @@ class House:
     kinds: dict[str, StepKind] = field(default_factory=dict)
     #: Health by Stage; missing: Healthy.
     health: dict[str, Health] = field(default_factory=dict)
+    #: Pause between two looks at who holds a turn.
+    looks_at_holders: timedelta = timedelta(minutes=1)
     #: What looks at health were asked.
     watched: list[HealthRequest] = field(default_factory=list)
     #: Workflows that ended without a word.
@@ -145,7 +147,7 @@ class House:
         if name == "watch-holder":
             workflow_id = converter.from_payload(arguments[0].payload, dict)["workflowId"]
             if workflow_id not in self.ended:
-                raise ApplicationError("still running", type=NOT_YET, next_retry_delay=timedelta(minutes=1))
+                raise ApplicationError("still running", type=NOT_YET, next_retry_delay=self.looks_at_holders)
             return HolderReport(status=self.ended[workflow_id])
         if self.verifications is not None and name == "prepare-analysis":
             return await self.verifications.prepare(converter.from_payload(arguments[0].payload, VerificationRequest))
