@@ -44,6 +44,7 @@ OTHER_VARIABLES = frozenset(
         "TOWPATH_DEBUG",
         "TOWPATH_PROJECT",
         "TOWPATH_TEST_KARGO_ADVANCED",
+        "TOWPATH_TEST_KARGO_CLI",
         "TOWPATH_TEST_KUBECONFIG",
     }
 )
