@@ -23,6 +23,7 @@ class ProjectState(Message):
     #: Whole manifests by name.
     tasks: dict[str, Json] = Field(default_factory=dict)
     templates: dict[str, Json] = Field(default_factory=dict)
+    channels: dict[str, Json] = Field(default_factory=dict)
     stages: dict[str, StageEntry] = Field(default_factory=dict)
     warehouses: dict[str, WarehouseEntry] = Field(default_factory=dict)
     kinds: dict[str, StepKind] = Field(default_factory=dict)
@@ -44,6 +45,7 @@ class ClusterState(Message):
     #: Whole manifests by name.
     tasks: dict[str, Json] = Field(default_factory=dict)
     templates: dict[str, Json] = Field(default_factory=dict)
+    channels: dict[str, Json] = Field(default_factory=dict)
     config: dict[str, Json] | None = None
     kinds: dict[str, StepKind] = Field(default_factory=dict)
     #: Projects that want to hear of changes, and the revision each was told.

@@ -95,6 +95,8 @@ class Retired(Message):
 
     kind: str
     name: str
+    #: The last it had heard of; 0: not said.
+    generation: int = 0
 
 
 class ProjectView(Message):
@@ -105,6 +107,7 @@ class ProjectView(Message):
     config: dict[str, Json] | None = None
     tasks: dict[str, Json] = Field(default_factory=dict)
     templates: dict[str, Json] = Field(default_factory=dict)
+    channels: dict[str, Json] = Field(default_factory=dict)
     stages: dict[str, StageEntry] = Field(default_factory=dict)
     warehouses: dict[str, WarehouseEntry] = Field(default_factory=dict)
     cluster_tasks: list[str] = Field(default_factory=list)

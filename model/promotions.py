@@ -7,6 +7,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from model.base import Json, Message, Time
+from model.questions import Question, Response
 from model.references import FreightCollection, FreightReference, HealthCheckStep
 from model.resources.promotion import PromotionPhase
 from model.steps import PromotionContext, PromotionPlan, StepStatus
@@ -64,6 +65,9 @@ class StepRecord(Message):
     warnings: list[str] = Field(default_factory=list)
     #: How often its workspace was rebuilt after a lost host.
     rebuilds: int = 0
+    #: What it asks people, or asked, and what they said.
+    question: Question | None = None
+    responses: list[Response] = Field(default_factory=list)
 
 
 class Rerun(Message):

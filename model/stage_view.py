@@ -41,6 +41,7 @@ def summary(state: StageState, stage: Stage | None, waiting: str) -> StageSummar
     requests = stage.spec.requested_freight if stage else []
     return StageSummary(
         generation=state.generation,
+        created_at=state.created_at,
         control_flow=bool(stage and stage.control_flow),
         origins=[str(request.origin) for request in requests],
         upstream=sorted({name for request in requests for name in request.sources.stages}),

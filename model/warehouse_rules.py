@@ -82,6 +82,9 @@ def take_report(state: WarehouseState, report: StageReport) -> bool:
     if state.kept.get(stage, []) != report.kept:
         state.kept[stage] = report.kept
         changed = True
+    if state.promoting.get(stage, []) != report.promoting:
+        state.promoting[stage] = report.promoting
+        changed = True
     entered = min(report.current.values(), default=None)
     for record in state.freight.values():
         since = record.currently_in.get(stage)
@@ -108,7 +111,7 @@ def take_report(state: WarehouseState, report: StageReport) -> bool:
 
 def forget_stage(state: WarehouseState, stage: str) -> None:
     """A Stage is deleted: downstream availability through it is gone."""
-    for known in (state.subscriptions, state.sequences, state.kept, state.questions, state.told):
+    for known in (state.subscriptions, state.sequences, state.kept, state.promoting, state.questions, state.told):
         known.pop(stage, None)
     for record in state.freight.values():
         statuses: tuple[dict[str, Any], ...] = (record.verified_in, record.approved_for, record.currently_in)
@@ -140,6 +143,15 @@ def downstream(state: WarehouseState, stage: str, freight: str, now: datetime) -
             )
         )
     return FanOutAnswer(known=record is not None, targets=targets)
+
+
+def why_not_deleted(state: WarehouseState, freight: str) -> str:
+    """Why Freight may not be deleted by hand; empty: it may (Kargo looks at what Stages hold alone)."""
+    if held := sorted(state.freight[freight].currently_in):
+        return f"it is in {', '.join(held)}: promote other Freight there first"
+    if wanted := sorted(stage for stage, names in state.promoting.items() if freight in names):
+        return f"a Promotion to {', '.join(wanted)} waits or runs with it: abort that first, or let it end"
+    return ""
 
 
 def collectable(

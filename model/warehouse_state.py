@@ -40,12 +40,16 @@ class WarehouseState(Message):
 
     #: By name.
     freight: dict[str, FreightRecord] = Field(default_factory=dict)
+    #: Stages that are to hear that this Warehouse begins anew, in the place of one of its name.
+    heralded: list[str] = Field(default_factory=list)
     #: By Stage.
     subscriptions: dict[str, StageSubscription] = Field(default_factory=dict)
     #: The last report number of each Stage, so that an older one changes nothing.
     sequences: dict[str, int] = Field(default_factory=dict)
     #: Freight that Stages want kept: queued, or in their history.
     kept: dict[str, list[str]] = Field(default_factory=dict)
+    #: Freight that Promotions to Stages wait or run with.
+    promoting: dict[str, list[str]] = Field(default_factory=dict)
     #: Freight that Stages asked about, until it is answered; then remembered as long as it is queued there.
     questions: dict[str, list[str]] = Field(default_factory=dict)
     #: Digest of what each Stage was last told.

@@ -40,10 +40,17 @@ def describe_freight(project: str, record: FreightRecord) -> dict[str, Json]:
             "labels": {"kargo.akuity.io/alias": record.alias},
         },
         "alias": record.alias,
-        **{key: value for key, value in reference.items() if value},
+        **{key: _filled(value) for key, value in reference.items() if value},
         "discoveredAt": format_time(record.discovered_at),
         "status": {key: value for key, value in status.items() if value},
     }
+
+
+def _filled(artifacts: Json) -> Json:
+    """Artifacts without their empty fields, which Kargo leaves out."""
+    if not isinstance(artifacts, list):
+        return artifacts
+    return [{key: value for key, value in artifact.items() if value not in ("", None)} for artifact in artifacts]
 
 
 def describe(state: WarehouseState) -> dict[str, Json]:
@@ -74,8 +81,10 @@ def summary(state: WarehouseState, subscribes: Sequence[str] = ()) -> dict[str, 
     report = state.report
     return {
         "generation": state.generation,
+        "createdAt": format_time(state.created_at) if state.created_at else None,
         "freight": len(state.freight),
         "lastDiscovery": format_time(report.discovered_at) if report else "",
+        "failingSince": format_time(state.failing_since) if state.failing_since and report and report.error else None,
         "error": (report.error if report else "")[:500] or state.no_freight[:500],
         "healthy": bool(report and not report.error and not state.no_freight),
         "subscribes": list(subscribes),

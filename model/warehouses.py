@@ -47,6 +47,8 @@ class StageReport(Message):
     verified: dict[str, Time] = Field(default_factory=dict)
     #: Freight queued for the Stage or in its history: not to be collected.
     kept: list[str] = Field(default_factory=list)
+    #: Freight that a Promotion to the Stage waits or runs with: not to be deleted by hand either.
+    promoting: list[str] = Field(default_factory=list)
 
 
 class FreightQuestion(Message):

@@ -20,6 +20,7 @@ from web.access.routes import auth_routes
 from web.api.accounts import access_routers
 from web.api.app import build_api
 from web.board.boards import Boards
+from web.pages.routes import page_routes
 from web.webhooks.endpoint import Webhooks, not_found
 from web.webhooks.receivers import Receivers
 from web.webhooks.refresher import Refresher
@@ -47,6 +48,7 @@ def build_app(
     )
 
     boards = Boards(towpath)
+    pages = page_routes(towpath, boards, settings.temporal_ui_url)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -60,6 +62,7 @@ def build_app(
             Route("/healthz", _healthy),
             *auth_routes(),
             *_receivers(webhooks, settings),
+            *pages,
             Mount("", build_api(towpath, boards, *access_routers())),
         ],
         middleware=[Middleware(AccessMiddleware, access=access, exempt=_knowing_their_senders(settings))],

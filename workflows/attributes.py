@@ -21,6 +21,8 @@ ALL: tuple[SearchAttributeKey[Any], ...] = (PROJECT, STAGE, WAREHOUSE, FREIGHT, 
 
 #: The memo's key under which lists find what they show.
 SUMMARY = "summary"
+#: The memo's key under which lists find what a Promotion waits for people to say.
+WAITS = "waits"
 
 
 def attributes(values: Mapping[SearchAttributeKey[str], str]) -> TypedSearchAttributes:

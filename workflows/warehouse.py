@@ -41,6 +41,7 @@ with workflow.unsafe.imports_passed_through():
         newest_first,
         relevant,
         take_report,
+        why_not_deleted,
     )
     from model.warehouse_state import WarehouseState
     from model.warehouse_view import conditions, describe, summary
@@ -63,10 +64,9 @@ with workflow.unsafe.imports_passed_through():
         merged_metadata,
     )
     from workflows.attributes import SUMMARY, changed
-    from workflows.tempo import Alarm, history_is_long
+    from workflows.life import Life
+    from workflows.telling import tell
 
-#: Pause before a look that failed is repeated.
-AGAIN = timedelta(seconds=30)
 #: How long a refresh that is waited for may take.
 LONGEST_REFRESH = timedelta(minutes=5)
 #: Pause after which the Schedule is tried again, where even retries gave up.
@@ -87,7 +87,9 @@ class Warehouse:
         self.warehouse: WarehouseManifest | None = None
         #: The URLs that webhooks find it by.
         self.subscribes: list[str] = []
-        self.changed = True
+        #: An entity of this name that was applied while this one took its leave.
+        self.successor: WarehouseState | None = None
+        self.life = Life(f"warehouse {state.name}")
         self.shown = ""
         #: What tells whether there is anything new to show.
         self.seen: object = None
@@ -95,7 +97,6 @@ class Warehouse:
         self.new_reports: list[DiscoveryReport] = []
         self.inquiries: list[FanOutInquiry] = []
         self.scheduling: asyncio.Task[None] | None = None
-        self.alarm = Alarm(self._touch)
         self._read_manifest()
 
     # Messages
@@ -103,6 +104,9 @@ class Warehouse:
     @workflow.signal
     def configure(self, message: WarehouseConfiguration) -> None:
         """A new manifest; the latest generation wins."""
+        if self.state.retired:
+            self._succeed(message)
+            return
         if message.generation > self.state.generation:
             self.state.manifest, self.state.generation = message.manifest, message.generation
             self._read_manifest()
@@ -203,13 +207,12 @@ class Warehouse:
 
     @workflow.update
     async def delete_freight(self, message: DeleteFreightRequest) -> Outcome:
-        """Forget Freight. Refused while a Stage holds it."""
+        """Forget Freight. Refused while a Stage holds it, or a Promotion waits or runs with it."""
         record = self.state.freight.get(message.freight)
         if record is None:
             return Outcome(ok=False, message=f"Freight {message.freight} does not exist in Warehouse {self.state.name}")
-        if record.currently_in:
-            held = ", ".join(sorted(record.currently_in))
-            return Outcome(ok=False, message=f"it is in {held}: promote other Freight there first")
+        if reason := why_not_deleted(self.state, record.name):
+            return Outcome(ok=False, message=reason)
         self.state.forget(record.name)
         self._touch()
         return Outcome(message=f"Freight {record.name} ({record.alias}) is deleted")
@@ -316,21 +319,16 @@ class Warehouse:
     @workflow.run
     async def run(self, state: WarehouseState) -> None:
         self.state.created_at = self.state.created_at or workflow.now()
-        while not self.state.retired:
-            await workflow.wait_condition(lambda: self.changed)
-            self.changed = False
-            try:
-                await self._reconcile()
-            except FailureError as error:
-                if is_cancelled_exception(error):
-                    raise
-                workflow.logger.error("warehouse %s: %s", self.state.name, error)
-                self.alarm.set(workflow.now() + AGAIN)
-            if history_is_long() and not self.changed and not self.state.retired and not self.waiting_tokens:
-                await workflow.wait_condition(workflow.all_handlers_finished)
-                if not self.changed:
-                    workflow.continue_as_new(self.state)
+        heralded, self.state.heralded = self.state.heralded, []
+        for stage in heralded:
+            await tell(stage_id(self.state.project, stage), "warehouse_created", self.state.name)
+        await self.life.live(
+            self._reconcile, self.state, lambda: self.state.retired, may_renew=lambda: not self.waiting_tokens
+        )
         await self._take_leave()
+        if self.successor is not None:
+            self.successor.heralded = sorted(self.state.subscriptions)
+            workflow.continue_as_new(self.successor)
 
     async def _reconcile(self) -> None:
         if self.scheduling is None or self.scheduling.done():
@@ -540,7 +538,8 @@ class Warehouse:
                 workflow.logger.info("discovery %s was over already: %s", self.state.watcher, error)
         try:
             project = workflow.get_external_workflow_handle(project_id(self.state.project))
-            await project.signal("retired", Retired(kind="Warehouse", name=self.state.name))
+            farewell = Retired(kind="Warehouse", name=self.state.name, generation=self.state.generation)
+            await project.signal("retired", farewell)
         except FailureError as error:
             workflow.logger.info("project %s could not be told: %s", self.state.project, error)
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -548,7 +547,17 @@ class Warehouse:
     # Odds and ends of the loop
 
     def _touch(self) -> None:
-        self.changed = True
+        self.life.touch()
+
+    def _succeed(self, message: WarehouseConfiguration) -> None:
+        """Applied again while it takes its leave: the Warehouse begins anew, without anything of what it was."""
+        if message.manifest is not None and message.generation > self.state.generation:
+            self.successor = WarehouseState(
+                project=self.state.project,
+                name=self.state.name,
+                generation=message.generation,
+                manifest=message.manifest,
+            )
 
     def _read_manifest(self) -> None:
         if self.state.manifest is not None:
