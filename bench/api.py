@@ -202,6 +202,8 @@ async def _watched(served: Web, project: str, watchers: int, promotions: int) ->
     received = 0
 
     def note(event: dict[str, Any]) -> None:
+        if "object" not in event:
+            raise BenchFailed(f"the stream ended: {event}")
         shown = event["object"]
         phase = shown["status"].get("phase", "")
         when = shown["status"].get({"Running": "startedAt", "Succeeded": "finishedAt"}.get(phase, ""))

@@ -18,7 +18,7 @@ from worker.embedded import free_port
 from workflows.settings import WebSettings
 
 #: Seconds within which something must have happened.
-SOON = 20
+SOON = 60
 
 
 @asynccontextmanager
