@@ -351,6 +351,6 @@ async def test_the_config_and_the_system_are_told(house: Rooms, tmp_path: Path) 
         )
         async with watched(client, "/projects") as events:
             seen = set()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while project not in seen:
                     seen.add((await events.next())[1]["metadata"]["name"])
