@@ -239,7 +239,7 @@ def _file() -> dict[str, Any]:
         raise SettingsInvalid(f"{name} ({FILE_VARIABLE}) is not TOML: {error}") from error
 
 
-def load_settings(kind: type[Settings], **given: str) -> Settings:
+def load_settings(kind: type[Settings], **given: Any) -> Settings:  # the settings' own types check it
     """Settings of this kind from the environment and the settings file; what is `given` wins.
 
     Raises SettingsInvalid, naming every field that is wrong.
