@@ -55,11 +55,30 @@ def documents(text: str, limit: int = MAX_TEXT) -> Iterator[Json]:
                 yield loader.get_data()
         finally:
             loader.dispose()
-    except yaml.MarkedYAMLError as error:
-        where = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise InvalidYaml(f"{where}{error.problem or error.context}") from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise error if isinstance(error, InvalidYaml) else InvalidYaml(str(error)) from error
+        raise _invalid(error) from error
+
+
+def composed(text: str, limit: int = MAX_TEXT) -> yaml.Node | None:
+    """The first document of a YAML text as nodes, with their places in the text. Raises InvalidYaml."""
+    if len(text) > limit:
+        raise InvalidYaml(f"larger than {limit} characters")
+    try:
+        check_bounds(text)
+        return next(iter(yaml.compose_all(text, Loader=_Base)), None)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise _invalid(error) from error
+
+
+def _invalid(error: Exception) -> InvalidYaml:
+    """What a parser complained of, and where."""
+    if isinstance(error, InvalidYaml):
+        return error
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        return InvalidYaml(f"{where}{error.problem or error.context}")
+    return InvalidYaml(str(error))
 
 
 def check_bounds(text: str) -> None:

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 
 import yaml
 
-from activities.yaml_documents import MAX_TEXT, InvalidYaml, check_bounds
+from activities.yaml_documents import composed
 from model.base import Json
 
 #: Anchors and tags before a value: they belong to it, and stay.
 _PROPERTIES = re.compile(r"(?:[&!]\S*[ \t]+)+")
+_ALIAS = "key {!r} leads to an alias (*); change what it stands for instead"
 
 
 class NoSuchKey(Exception):
@@ -44,10 +45,10 @@ def set_scalars(text: str, updates: Sequence[tuple[str, Json]]) -> str:
 
     Raises NoSuchKey for a key that isn't there or is no scalar, InvalidYaml for what is no YAML.
     """
-    if len(text) > MAX_TEXT:
-        raise InvalidYaml(f"larger than {MAX_TEXT} characters")
-    check_bounds(text)
-    root = next(iter(yaml.compose_all(text, Loader=yaml.SafeLoader)), None)
+    if text.startswith("\ufeff"):
+        # The C parser doesn't count a byte order mark.
+        return f"\ufeff{set_scalars(text[1:], updates)}"
+    root = composed(text)
     changes: dict[tuple[int, int], str] = {}
     for key, value in updates:
         node, flow = _found(root, split_key(key), key)
@@ -76,11 +77,14 @@ def _found(node: yaml.Node | None, parts: list[str], key: str) -> tuple[yaml.Sca
             pair = next((pair for pair in node.value if pair[0].value == part), None)
             node = pair[1] if pair else None
             if pair and node is not None and node.start_mark.index < pair[0].start_mark.index:
-                raise NoSuchKey(f"key {key!r} leads to an alias (*); change what it stands for instead")
+                raise NoSuchKey(_ALIAS.format(key))
         elif isinstance(node, yaml.SequenceNode):
             flow = flow or bool(node.flow_style)
             if not re.fullmatch(r"\d{1,9}", part):
                 raise NoSuchKey(f"key {key!r}: {part!r} is not an index of a list")
+            starts = [item.start_mark.index for item in node.value[: int(part) + 1]]
+            if int(part) < len(node.value) and starts[-1] <= max(starts[:-1], default=node.start_mark.index - 1):
+                raise NoSuchKey(_ALIAS.format(key))
             node = node.value[int(part)] if int(part) < len(node.value) else None
         else:
             node = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from model.availability import availability
 from model.discovery import Retention
@@ -65,6 +66,7 @@ def relevant(state: WarehouseState, subscription: StageSubscription, now: dateti
                 "approved_for": {name: v for name, v in record.approved_for.items() if name == stage},
                 "currently_in": {name: v for name, v in record.currently_in.items() if name in seen},
                 "metadata": {},
+                "revision": 0,
             }
         )
         for record in chosen
@@ -89,9 +91,11 @@ def take_report(state: WarehouseState, report: StageReport) -> bool:
         if record.name in report.current:
             if since is None:
                 record.currently_in[stage] = report.current[record.name]
+                state.touch(record)
                 changed = True
         elif since is not None:
             del record.currently_in[stage]
+            state.touch(record)
             changed = True
             verified = record.verified_in.get(stage)
             if verified is not None and entered is not None:
@@ -100,6 +104,7 @@ def take_report(state: WarehouseState, report: StageReport) -> bool:
         when = report.verified.get(record.name)
         if when is not None and stage not in record.verified_in:
             record.verified_in[stage] = VerifiedIn(verified_at=when)
+            state.touch(record)
             changed = True
     return changed
 
@@ -109,7 +114,10 @@ def forget_stage(state: WarehouseState, stage: str) -> None:
     for known in (state.subscriptions, state.sequences, state.kept, state.promoting, state.questions, state.told):
         known.pop(stage, None)
     for record in state.freight.values():
-        for status in (record.verified_in, record.approved_for, record.currently_in):
+        statuses: tuple[dict[str, Any], ...] = (record.verified_in, record.approved_for, record.currently_in)
+        if any(stage in status for status in statuses):
+            state.touch(record)
+        for status in statuses:
             status.pop(stage, None)
 
 

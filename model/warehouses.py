@@ -72,6 +72,22 @@ class WarehouseSnapshot(Message):
     asked: list[str] = Field(default_factory=list)
 
 
+class WarehouseChanges(Message):
+    """Answer of the query `changes` of a Warehouse: itself, and what is new about its Freight."""
+
+    #: To ask from, next time.
+    revision: int
+    #: `freight` is all there is, rather than what has changed.
+    whole: bool
+    #: Another one than before: this is another Warehouse of that name.
+    created_at: Time | None = None
+    #: In Kubernetes' shape, with Kargo's status.
+    warehouse: dict[str, Json]
+    freight: list[FreightRecord] = Field(default_factory=list)
+    #: Names of Freight that is gone.
+    forgotten: list[str] = Field(default_factory=list)
+
+
 class ApproveRequest(Message):
     """Argument of the update `approve`."""
 

@@ -217,6 +217,7 @@ def _foreseen(manifest: Resource, held: ProjectView | Resource | None) -> Change
                 "ProjectConfig": held.config,
                 "PromotionTask": held.tasks.get(name),
                 "AnalysisTemplate": held.templates.get(name),
+                "MessageChannel": held.channels.get(name),
             }.get(kind)
     else:
         project = name if kind == "Project" else manifest["metadata"].get("namespace", "")
@@ -224,6 +225,7 @@ def _foreseen(manifest: Resource, held: ProjectView | Resource | None) -> Change
         known = {
             "ClusterPromotionTask": cluster.get("tasks", {}).get(name),
             "ClusterAnalysisTemplate": cluster.get("templates", {}).get(name),
+            "ClusterMessageChannel": cluster.get("channels", {}).get(name),
             "ClusterConfig": cluster.get("config"),
         }.get(kind)
     action = Action.CREATED if known is None else Action.UNCHANGED if known == manifest else Action.CONFIGURED

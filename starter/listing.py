@@ -8,7 +8,7 @@ from temporalio.client import WorkflowExecution
 
 from model.base import Message, Time
 from model.stages import StageSummary
-from workflows.attributes import FREIGHT, PHASE, STAGE, SUMMARY
+from workflows.attributes import FREIGHT, PHASE, STAGE, SUMMARY, WAITS
 
 
 class ProjectSummary(Message):
@@ -79,6 +79,8 @@ class RunLine(Message):
     created_at: Time
     #: When its workflow closed.
     finished_at: Time | None = None
+    #: What a Promotion waits for people to say: `approve waits for approval of groups qa`.
+    waits: str = ""
 
 
 def entities(workflow: str, project: str = "") -> str:
@@ -145,6 +147,18 @@ async def warehouse_lines(executions: Iterable[WorkflowExecution]) -> list[Wareh
         for execution in executions
     ]
     return sorted(lines, key=lambda line: (line.project, line.name))
+
+
+async def promotion_lines(project: str, executions: Iterable[WorkflowExecution]) -> list[RunLine]:
+    """As `run_lines`, with what those under way wait for people to say."""
+    executions = list(executions)
+    waits = {
+        last_part(execution): await execution.memo_value(WAITS, "", type_hint=str)
+        for execution in executions
+        if execution.close_time is None
+    }
+    lines = run_lines(project, executions)
+    return [line.model_copy(update={"waits": waits[line.name]}) if waits.get(line.name) else line for line in lines]
 
 
 def run_lines(project: str, executions: Iterable[WorkflowExecution]) -> list[RunLine]:

@@ -92,6 +92,11 @@ def _verification_of(item: Resource) -> str:
     return at(verifications[0], "phase") if verifications else ""
 
 
+def _waits(item: Resource) -> str:
+    """What a Promotion waits for people to say: `approve: approval of groups qa`."""
+    return " ".join(at(item, "status", "waits").split()).replace(" waits for ", ": ", 1)
+
+
 def _stage_message(item: Resource) -> str:
     waiting = at(item, "status", "waiting")
     return waiting.replace("\n", " ")
@@ -141,6 +146,7 @@ def _metrics(item: Resource) -> str:
 _NAME = Column("NAME", _at("metadata", "name"))
 _AGE = Column("AGE", _age("metadata", "creationTimestamp"))
 _TASK = (_NAME, Column("STEPS", _task_steps))
+_CHANNEL = (_NAME, Column("KIND", lambda item: _joined([k for k in _under(item, "spec") or {} if k != "secretRef"])))
 _TEMPLATE = (_NAME, Column("METRICS", _metrics))
 
 COLUMNS: dict[Kind, tuple[Column, ...]] = {
@@ -193,6 +199,7 @@ COLUMNS: dict[Kind, tuple[Column, ...]] = {
         Column("FREIGHT", _at("spec", "freight")),
         Column("PHASE", _at("status", "phase")),
         _AGE,
+        Column("WAITS FOR", _waits),
     ),
     kinds.VERIFICATION: (
         _NAME,
@@ -204,4 +211,6 @@ COLUMNS: dict[Kind, tuple[Column, ...]] = {
     kinds.CLUSTER_PROMOTION_TASK: _TASK,
     kinds.ANALYSIS_TEMPLATE: _TEMPLATE,
     kinds.CLUSTER_ANALYSIS_TEMPLATE: _TEMPLATE,
+    kinds.MESSAGE_CHANNEL: _CHANNEL,
+    kinds.CLUSTER_MESSAGE_CHANNEL: _CHANNEL,
 }

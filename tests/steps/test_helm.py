@@ -283,3 +283,11 @@ async def test_a_name_that_helm_would_split_is_refused(tmp_path: Path, program: 
 def test_bad_configs(name: str, config: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         STEPS[name].config.model_validate(config)
+
+
+async def test_a_rebuild_renders_the_same(tmp_path: Path, program: Program) -> None:
+    written = []
+    for place in ("one", "two"):
+        await run_step("helm-template", TEMPLATE, context(tmp_path / place))
+        written.append((tmp_path / place / "w/out/all.yaml").read_bytes())
+    assert written == [RENDERED.encode()] * 2

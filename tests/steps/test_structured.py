@@ -15,7 +15,7 @@ from pydantic import ValidationError
 import activities.steps.structured  # noqa: F401 (registers the steps)
 from activities.json_edit import InvalidJson, set_value
 from activities.steps.registry import STEPS, StepErrored, StepFailed
-from activities.yaml_documents import document, dump
+from activities.yaml_documents import InvalidYaml, document, dump
 from activities.yaml_edit import NoSuchKey, scalar, set_scalars, split_key
 from tests.steps.contexts import run_step, step_context
 
@@ -50,6 +50,9 @@ YAML_UPDATES: dict[str, tuple[str, str, Any, str]] = {
     "null": ("a: 1\n", "a", None, "a: null\n"),
     "a whole float": ("a: 1\n", "a", 2.0, "a: 2\n"),
     "the first document only": ("a: 1\n---\na: 1\n", "a", 2, "a: 2\n---\na: 1\n"),
+    "a byte order mark stays": ("\ufeffa: 1\nb: 2\n", "b", 3, "\ufeffa: 1\nb: 3\n"),
+    "characters of several bytes": ("é😀: 'ü' # ß\nb: 2\n", "b", 3, "é😀: 'ü' # ß\nb: 3\n"),
+    "an empty value in flow style": ("{a: , b: 1}\n", "a", "x", "{a: x, b: 1}\n"),
     "an anchor stays": ("a: &x 1\nb: *x\n", "a", 2, "a: &x 2\nb: *x\n"),
 }
 
@@ -73,6 +76,8 @@ def test_several_values_at_once_the_last_of_a_key_counts() -> None:
         ("a: [1]\n", "a.1", 1, "is not there"),
         ("a: [1]\n", "a.x", 1, "not an index"),
         ("a: &x 1\nb: *x\n", "b", 1, "an alias"),
+        ("a: [&x 1, &y 2, *x, *y]\n", "a.3", 1, "an alias"),
+        ("a: &x {c: 1}\nb:\n- *x\n", "b.0.c", 1, "an alias"),
         ("a: 1\n", "a", {"b": 1}, "must be a single value"),
         ("a: 1\n", "a..b", 1, "empty part"),
         ("", "a", 1, "is not there"),
@@ -81,6 +86,43 @@ def test_several_values_at_once_the_last_of_a_key_counts() -> None:
 def test_a_yaml_key_that_leads_nowhere(text: str, key: str, value: Any, words: str) -> None:
     with pytest.raises(NoSuchKey, match=words):
         set_scalars(text, [(key, value)])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: 1\nb: [\n", "line 3, column 1"),
+        ("a: 1\nb: c: d\n", "line 2, column 5: mapping values are not allowed"),
+        ("a: *x\n", "line 1, column 4: found undefined alias"),
+        ("a: " + "[" * 200, "nested more than 100 deep"),
+    ],
+)
+def test_what_is_no_yaml_is_named_with_its_place(text: str, words: str) -> None:
+    with pytest.raises(InvalidYaml, match=words):
+        set_scalars(text, [("a", 1)])
+
+
+#: Pieces of YAML that meet in every order: what parsers may place differently.
+PIECES = [
+    "a: b", "a:", "- x", "-", "  ", "\n", "\r\n", " # é", "'q'", '"q\\n"', "|", ">-", "  text", "&x ", "*x", "!!str ",
+    "{", "}", "[", "]", ", ", "? ", ": ", "😀", "---\n", "...\n", "\t", "\x85", "\u2028",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
+def test_both_parsers_place_values_alike(text: str) -> None:
+    def places(loader: Any) -> list[tuple[str, int, int]] | None:
+        try:
+            events = list(yaml.parse(text, Loader=loader))
+        except (yaml.YAMLError, ValueError):
+            return None
+        # An empty value has no place that both agree on: before or after blanks.
+        marks = [(e.value, e.start_mark.index, e.end_mark.index) for e in events if isinstance(e, yaml.ScalarEvent)]
+        return [mark for mark in marks if mark[1] < mark[2]]
+
+    with_c, with_python = places(yaml.CSafeLoader), places(yaml.SafeLoader)
+    if with_c is not None and with_python is not None:
+        assert with_c == with_python
 
 
 @given(st.text(max_size=20))
