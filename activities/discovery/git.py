@@ -110,7 +110,8 @@ class _GitLook:
             raise LookFailed(
                 f"{shown} has no branch {branch}: check `branch`, or push it"
                 if branch
-                else f"{shown} has no default branch with commits: name one as `branch`, or push it"
+                else f"{shown} has no default branch with commits: name one as `branch`, push it, or see that a "
+                "repository is at that address"
             )
         seen = await self.look.memory.recall("git", self._key, _Seen)
         if seen is not None and seen.head == head:
