@@ -14,6 +14,8 @@ from typing import Protocol
 
 import re2
 
+from activities.identities.broker import KEYS, SECRET_KEYS, TokenBroker
+from activities.identities.errors import IdentityError, IdentityUnavailable
 from activities.mask import remember
 from activities.settings import ActivitySettings
 from credentials.directory import SHARED, CredentialKind, HeldSecret, ManifestDirectory, Manifests
@@ -24,7 +26,7 @@ logger = logging.getLogger(__name__)
 __all__ = [
     "Credential",
     "CredentialKind",
-    "CredentialUnsupported",
+    "CredentialUnusable",
     "Credentials",
     "DirectoryCredentials",
     "NoCredentials",
@@ -42,6 +44,8 @@ class Credential:
     username: str = ""
     password: str = field(default="", repr=False)
     ssh_private_key: str = field(default="", repr=False)
+    #: Host keys to believe, as lines of OpenSSH's known_hosts; empty: as the operator says.
+    ssh_known_hosts: str = ""
 
 
 class Credentials(Protocol):
@@ -51,7 +55,8 @@ class Credentials(Protocol):
         """The credential for a repository: the Project's first, then the shared ones, sorted by name, first match.
 
         None where there is none, and for `http://` addresses unless the operator allows them.
-        Raises CredentialUnsupported where the Secret that matches is of a kind that isn't supported.
+        Where the Secret leads to a token (a GitHub App, a cloud's registry), that is asked for: blocks, so call it in
+        a thread. Raises CredentialUnusable where the Secret that matches gives no credential.
         """
 
     def secret(self, project: str, name: str) -> dict[str, str] | None:
@@ -70,8 +75,15 @@ class Credentials(Protocol):
         """A ConfigMap of the shared directory."""
 
 
-class CredentialUnsupported(Exception):
-    """The Secret for a repository holds a kind of credential that isn't supported."""
+class CredentialUnusable(Exception):
+    """The Secret for a repository gives no credential; the message says why, and holds none of its values.
+
+    `passing`: it may give one a while later, since whoever is to be asked for a token is in trouble.
+    """
+
+    def __init__(self, message: str, *, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
 
 
 class DirectoryCredentials:
@@ -80,19 +92,21 @@ class DirectoryCredentials:
     Files are read again when they changed; one that can't be read is left out.
     """
 
-    def __init__(self, root: Path, *, allow_http: bool = False) -> None:
+    def __init__(self, root: Path, *, allow_http: bool = False, broker: TokenBroker | None = None) -> None:
         self.allow_http = allow_http
         self._directory = ManifestDirectory(root)
+        self._broker = broker or TokenBroker(ActivitySettings())
 
     def find(self, project: str, kind: CredentialKind, repo_url: str) -> Credential | None:
         if repo_url.startswith("http://") and not self.allow_http:
             return None
-        wanted = {repo_url, normalized(kind, repo_url)}
+        address = normalized(kind, repo_url)
+        wanted = {repo_url, address}
         for directory in (project, SHARED):
             secrets = self._read(directory).secrets
             for name in sorted(secrets):
                 if secrets[name].kind is kind and _matches(secrets[name], kind, wanted):
-                    return _credential(secrets[name])
+                    return self._credential(secrets[name], project, kind, address)
         return None
 
     def secret(self, project: str, name: str) -> dict[str, str] | None:
@@ -114,6 +128,35 @@ class DirectoryCredentials:
     def shared_config_map(self, name: str) -> dict[str, str] | None:
         return self._read(SHARED).config_maps.get(name)
 
+    def _credential(self, secret: HeldSecret, project: str, kind: CredentialKind, address: str) -> Credential | None:
+        """What a Secret gives: username and password first, as in Kargo, then a token, then an SSH key."""
+        data = secret.data
+        username, password = data.get("username", ""), data.get("password", "")
+        if not (username and password) and KEYS & set(data):
+            for name in SECRET_KEYS & set(data):
+                remember(data[name])
+            try:
+                token = self._broker.token(secret, project, kind, address)
+            except IdentityError as error:
+                passing = isinstance(error, IdentityUnavailable)
+                raise CredentialUnusable(f"Secret {secret.name}: {error}", passing=passing) from None
+            if token is None:
+                return None
+            username, password = token.username, token.password
+        if password:
+            remember(password)
+            # What HTTP Basic sends; the password alone is not found in it.
+            remember(base64.b64encode(f"{username}:{password}".encode()).decode())
+        if key := data.get("sshPrivateKey", ""):
+            remember(key)
+        return Credential(
+            secret=secret.name,
+            username=username,
+            password=password,
+            ssh_private_key=key,
+            ssh_known_hosts=data.get("sshKnownHosts", ""),
+        )
+
     def _read(self, directory: str) -> Manifests:
         return self._directory.read(directory)
 
@@ -132,7 +175,11 @@ def credentials_of(settings: ActivitySettings) -> Credentials:
     """The source of secrets that the settings name."""
     if settings.credentials_directory is None:
         return NoCredentials()
-    return DirectoryCredentials(settings.credentials_directory, allow_http=settings.allow_credentials_over_http)
+    return DirectoryCredentials(
+        settings.credentials_directory,
+        allow_http=settings.allow_credentials_over_http,
+        broker=TokenBroker(settings),
+    )
 
 
 def normalized(kind: CredentialKind, url: str) -> str:
@@ -160,21 +207,3 @@ def _matches(secret: HeldSecret, kind: CredentialKind, wanted: set[str]) -> bool
 
 def _remembered(secret: HeldSecret | None) -> dict[str, str] | None:
     return None if secret is None else {key: remember(value) for key, value in secret.data.items()}
-
-
-def _credential(secret: HeldSecret) -> Credential:
-    data = secret.data
-    unsupported = sorted({"githubAppID", "githubAppClientID", "githubAppPrivateKey", "awsAccessKeyID"} & set(data))
-    if unsupported:
-        raise CredentialUnsupported(
-            f"Secret {secret.name}: credentials with {', '.join(unsupported)} are not supported yet; "
-            "use username and password, or sshPrivateKey"
-        )
-    username, password = data.get("username", ""), data.get("password", "")
-    if password:
-        remember(password)
-        # What HTTP Basic sends; the password alone is not found in it.
-        remember(base64.b64encode(f"{username}:{password}".encode()).decode())
-    if key := data.get("sshPrivateKey", ""):
-        remember(key)
-    return Credential(secret=secret.name, username=username, password=password, ssh_private_key=key)

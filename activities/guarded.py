@@ -110,6 +110,14 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             await transport.aclose()
 
 
+async def addresses_of(host: str, port: int) -> list[Address]:
+    """Where the host may be connected to. Raises AddressRefused, and httpx.ConnectError where it has no address."""
+    found = _allowed(host, await _resolve(host, port))
+    if not found:
+        raise httpx.ConnectError(f"{host} has no address")
+    return found
+
+
 def _authorities() -> tuple[str, str, float]:
     """Where the environment says that certificates of authorities are, and since when a file is as it is."""
     file, directory = os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", "")

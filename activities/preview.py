@@ -105,7 +105,8 @@ class _Run:
                 # What comes after it is shown as if it had succeeded.
                 record.status = StepStatus.SUCCEEDED
                 acts = planned.kind.effect is Effect.EXTERNAL
-                step.message = "acts outside of the workspace" if acts else "waits for something outside"
+                waits = "asks people" if planned.kind.asks else "waits for something outside"
+                step.message = "acts outside of the workspace" if acts else waits
             else:
                 outcome = await self._run(index, records)
                 guessed = any(earlier.outcome is PreviewOutcome.LEFT_OUT for earlier in shown)

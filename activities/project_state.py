@@ -13,7 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from model.base import Json
 from model.freight_status import FreightRecord
-from model.names import project_id, stage_id, warehouse_id
+from model.names import CLUSTER, project_id, stage_id, warehouse_id
 from model.projects import ProjectView
 from model.warehouse_view import describe_freight
 from model.warehouses import AliasRequest, MetadataRequest, Outcome
@@ -52,6 +52,17 @@ class ProjectState:
         """A Stage in Kubernetes' shape; None where there is none."""
         handle = self.client.get_workflow_handle(stage_id(project, name))
         found: dict[str, Json] | None = await self._query(handle, "describe", dict[str, Json])
+        return found
+
+    async def message_channel(self, project: str, name: str) -> dict[str, Json] | None:
+        """A MessageChannel of the Project, a ClusterMessageChannel where that is empty; None where there is none."""
+        if project:
+            view = await self._query(self.client.get_workflow_handle(project_id(project)), "view", ProjectView)
+            held = view.channels if view else {}
+        else:
+            cluster = await self._query(self.client.get_workflow_handle(CLUSTER), "view", dict[str, Json])
+            held = (cluster or {}).get("channels", {})
+        found: dict[str, Json] | None = held.get(name)
         return found
 
     async def set_freight_metadata(self, project: str, name: str, values: dict[str, Json]) -> None:

@@ -93,6 +93,14 @@ class ActivitySettings(BaseSettings):
         default_factory=lambda: list(GIT_TRANSPORTS),
         description="Git transports that may be used, of `https`, `http`, `ssh`. `file`, `git` and `ext` are refused.",
     )
+    git_ssh_host_keys: Literal["AcceptNew", "Strict", "Off"] = Field(
+        default="AcceptNew",
+        description="Which SSH host keys are believed: the first that a host shows, and then no other (AcceptNew), "
+        "only known ones (Strict), or any (Off, as in Kargo). A Secret with `sshKnownHosts` decides for itself.",
+    )
+    git_ssh_known_hosts_file: Path | None = Field(
+        default=None, description="File of known SSH host keys, as OpenSSH's known_hosts."
+    )
     git_author_name: str = Field(default="Towpath", min_length=1, description="Author of commits, unless a step says.")
     git_author_email: str = Field(
         default="towpath@users.noreply.localhost", min_length=1, description="Its e-mail address."
@@ -209,6 +217,7 @@ class ActivitySettings(BaseSettings):
         "cache_directory",
         "credentials_directory",
         "git_config_file",
+        "git_ssh_known_hosts_file",
         "kubeconfig",
     )
     @classmethod

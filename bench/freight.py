@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from statistics import median
 
-from bench.figures import Figure
+from bench.figures import Figure, spread
+from bench.house import BenchFailed, house
+from model.discovery import DiscoveryReport, Retention
 from model.freight_status import FreightRecord, VerifiedIn
+from model.names import task_queue
 from model.references import FreightOrigin, FreightReference, GitCommit, Image
 from model.resources.stage import FreightRequest
 from model.warehouse_rules import collectable, relevant
 from model.warehouse_state import WarehouseState
-from model.warehouses import StageSubscription
+from model.warehouses import AliasRequest, StageSubscription
 from workflows.converter import data_converter
 
 PIECES = 2000
@@ -80,12 +84,52 @@ def _milliseconds(work: Callable[[], object]) -> float:
 
 
 async def measure(*, quick: bool) -> list[Figure]:
-    """Size of the state, as JSON and as Temporal stores it, and what a change of Freight costs.
+    """Size of the state, as JSON and as Temporal stores it, what a change of Freight costs, and how soon it answers."""
+    return [*await _sizes(_state()), *await _answers(_state(), 3 if quick else 20)]
 
-    `quick` makes no difference: it is quick.
-    """
-    del quick
-    state = _state()
+
+async def _answers(state: WarehouseState, rounds: int) -> list[Figure]:
+    """A Warehouse with that state at work: what people ask it, and what they tell it."""
+    # By the operator's rule nothing is old enough to be forgotten.
+    state.report = DiscoveryReport(
+        project=state.project,
+        warehouse=state.name,
+        generation=state.generation,
+        observed="",
+        discovered_at=NOW,
+        retention=Retention(pieces=PIECES),
+    )
+    async with house() as home:
+        handle = await home.towpath.calls.temporal.start_workflow(
+            "Warehouse", state, id=f"warehouse/{state.project}/{state.name}", task_queue=task_queue()
+        )
+        name = next(iter(state.freight))
+        asked: dict[str, Callable[[], Awaitable[object]]] = {
+            "the Warehouse described": lambda: handle.query("describe"),
+            "one piece of Freight by its name": lambda: handle.query("freight", [name]),
+            "all Freight": lambda: handle.query("freight", []),
+            "another alias given": lambda: handle.execute_update(
+                "set_alias", AliasRequest(freight=name, alias=f"alias-{time.monotonic_ns()}")
+            ),
+        }
+        figures = []
+        for what, ask in asked.items():
+            took = []
+            await ask()
+            before = home.cpu()
+            for _ in range(rounds):
+                begun = time.perf_counter()
+                await ask()
+                took.append(time.perf_counter() - begun)
+            used = home.cpu().since(before)
+            note = f"{spread(took, 'ms', 1000)}; the worker works {1000 * used.worker / rounds:.0f} ms"
+            figures.append(Figure(what, 1000 * median(took), "ms", note))
+        if (kept := len(await handle.query("freight", []))) != PIECES:
+            raise BenchFailed(f"only {kept} pieces of Freight were asked for")
+        return figures
+
+
+async def _sizes(state: WarehouseState) -> list[Figure]:
     converter = data_converter()
 
     def told() -> None:

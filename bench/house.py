@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,13 +106,16 @@ class House:
 
 
 @asynccontextmanager
-async def house() -> AsyncIterator[House]:
-    """Start everything, on a directory of its own; when the context is left, all of it has been stopped and removed."""
+async def house(more: Mapping[str, str] | None = None) -> AsyncIterator[House]:
+    """Start everything, on a directory of its own; when the context is left, all of it has been stopped and removed.
+
+    `more`: environment variables of `towpath up`, in place of those it is given here.
+    """
     directory = Path(tempfile.mkdtemp(prefix="towpath-bench-"))
     process: subprocess.Popen[str] | None = None
     try:
         with GuestbookWorld(directory / "world") as world:
-            process = _start(directory, world)
+            process = _start(directory, world, more or {})
             try:
                 await asyncio.wait_for(asyncio.to_thread(_await_up, process), PATIENCE)
                 settings = ClientSettings(data_directory=directory / "data")
@@ -127,13 +130,14 @@ async def house() -> AsyncIterator[House]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _start(directory: Path, world: GuestbookWorld) -> subprocess.Popen[str]:
+def _start(directory: Path, world: GuestbookWorld, settings: Mapping[str, str]) -> subprocess.Popen[str]:
     own = {name: value for name, value in os.environ.items() if not name.startswith(("TOWPATH_", "TEMPORAL_"))}
     more = {
         **world.settings(),
         "TOWPATH_DATA_DIRECTORY": str(directory / "data"),
         "TOWPATH_LOG_LEVEL": "ERROR",
         "TOWPATH_REGISTRY_REQUESTS_PER_SECOND": "1000",
+        **settings,
     }
     return subprocess.Popen(
         [sys.executable, "-m", "starter", "up"],

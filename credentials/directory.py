@@ -44,6 +44,7 @@ class HeldSecret:
     name: str
     kind: CredentialKind | None
     data: Mapping[str, str] = field(repr=False)
+    annotations: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass
@@ -154,4 +155,5 @@ def _secret(manifest: Secret) -> HeldSecret:
     if label is not None and label not in list(CredentialKind):
         raise ValueError(f"Secret {manifest.name}: {CREDENTIAL_LABEL} must be one of {', '.join(CredentialKind)}")
     data = {key: value.decode(errors="replace") for key, value in manifest.values().items()}
-    return HeldSecret(manifest.name, CredentialKind(label) if label else None, data)
+    kind = CredentialKind(label) if label else None
+    return HeldSecret(manifest.name, kind, data, dict(manifest.metadata.annotations))

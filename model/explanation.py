@@ -137,8 +137,15 @@ def _piece(
     verdict = availability(state.name, stage.spec.requested_freight, record, now, _passing(state))
     chosen = candidate is not None and candidate.name == record.name
     request = stage.request(record.reference.origin)
+    current = state.current()
     if request is None:
         by_itself = "its origin is not requested"
+    elif not chosen and current is not None and current.includes(record.name):
+        by_itself = "it is what the Stage holds"
+    elif not chosen and in_flight(state, record.name):
+        by_itself = "it is being promoted or waits for its turn"
+    elif str(request.origin) in effective_holds(stage, state):
+        by_itself = why_or_why_not(stage, state, request, candidate, now)
     elif chosen or not verdict.available or stage.control_flow or not state.bundle.auto_promotion:
         by_itself = why_or_why_not(stage, state, request, record if chosen else candidate, now)
     elif matches_upstream(request):

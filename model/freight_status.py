@@ -31,6 +31,8 @@ class FreightRecord(Message):
     #: Since when, by Stage.
     currently_in: dict[str, Time] = Field(default_factory=dict)
     metadata: dict[str, Json] = Field(default_factory=dict)
+    #: Of its Warehouse, when this record last changed.
+    revision: int = 0
 
     @property
     def name(self) -> str:

@@ -104,5 +104,5 @@ class PreviewResult(Message):
 
 
 def runs_in_preview(kind: StepKind) -> bool:
-    """Whether a step of this kind touches only the workspace, and waits for nothing."""
-    return kind.effect is not Effect.EXTERNAL and not kind.polls
+    """Whether a step of this kind touches only the workspace, and waits for nothing and nobody."""
+    return kind.effect is not Effect.EXTERNAL and not kind.polls and not kind.asks

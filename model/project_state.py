@@ -17,10 +17,13 @@ class ProjectState(Message):
     project: str
     manifest: dict[str, Json] | None = None
     config: dict[str, Json] | None = None
+    #: When a ProjectConfig was first applied, of the one that is there.
+    config_created_at: Time | None = None
     created_at: Time | None = None
     #: Whole manifests by name.
     tasks: dict[str, Json] = Field(default_factory=dict)
     templates: dict[str, Json] = Field(default_factory=dict)
+    channels: dict[str, Json] = Field(default_factory=dict)
     stages: dict[str, StageEntry] = Field(default_factory=dict)
     warehouses: dict[str, WarehouseEntry] = Field(default_factory=dict)
     kinds: dict[str, StepKind] = Field(default_factory=dict)
@@ -42,6 +45,7 @@ class ClusterState(Message):
     #: Whole manifests by name.
     tasks: dict[str, Json] = Field(default_factory=dict)
     templates: dict[str, Json] = Field(default_factory=dict)
+    channels: dict[str, Json] = Field(default_factory=dict)
     config: dict[str, Json] | None = None
     kinds: dict[str, StepKind] = Field(default_factory=dict)
     #: Projects that want to hear of changes, and the revision each was told.

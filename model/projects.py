@@ -7,7 +7,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from model.annotations import Settings
-from model.base import Json, Message
+from model.base import Json, Message, Time
 from model.freezes import Freeze
 from model.resources.project_config import PromotionWindow
 from model.steps import StepKind
@@ -95,6 +95,8 @@ class Retired(Message):
 
     kind: str
     name: str
+    #: The last it had heard of; 0: not said.
+    generation: int = 0
 
 
 class ProjectView(Message):
@@ -105,9 +107,12 @@ class ProjectView(Message):
     config: dict[str, Json] | None = None
     tasks: dict[str, Json] = Field(default_factory=dict)
     templates: dict[str, Json] = Field(default_factory=dict)
+    channels: dict[str, Json] = Field(default_factory=dict)
     stages: dict[str, StageEntry] = Field(default_factory=dict)
     warehouses: dict[str, WarehouseEntry] = Field(default_factory=dict)
     cluster_tasks: list[str] = Field(default_factory=list)
     cluster_templates: list[str] = Field(default_factory=list)
     freezes: list[Freeze] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
+    created_at: Time | None = None
+    config_created_at: Time | None = None

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from model.base import Json, Message, Time
+from model.questions import Question, Response
 from model.references import FreightCollection, FreightReference, HealthCheckStep
 from model.resources.promotion import PromotionPhase
 from model.steps import PromotionContext, PromotionPlan, StepStatus
@@ -64,6 +65,9 @@ class StepRecord(Message):
     warnings: list[str] = Field(default_factory=list)
     #: How often its workspace was rebuilt after a lost host.
     rebuilds: int = 0
+    #: What it asks people, or asked, and what they said.
+    question: Question | None = None
+    responses: list[Response] = Field(default_factory=list)
 
 
 class Rerun(Message):
@@ -163,6 +167,29 @@ class PromotionFinished(Message):
     rollback: bool = False
     #: Why it could start in a closed promotion window; `actor` says who wanted that.
     override_window: str = ""
+
+
+class StepGlance(Message):
+    """One step of a Promotion in a list."""
+
+    alias: str
+    uses: str
+    status: StepStatus | None = None
+    started_at: Time | None = None
+    finished_at: Time | None = None
+
+
+class PromotionSummary(Message):
+    """A Promotion at a glance: its memo. Before its first step it has just the alias and the actor."""
+
+    freight_alias: str = ""
+    actor: str = ""
+    #: Why it ended as it did; the beginning of it.
+    message: str = ""
+    started_at: Time | None = None
+    finished_at: Time | None = None
+    #: The first steps of its plan.
+    steps: list[StepGlance] = Field(default_factory=list)
 
 
 class PromotionView(Message):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from model.base import Json, Message, Time
+from model.conditions import Transition
 from model.freezes import Freeze
 from model.promotions import Enqueue, HoldIntent, PromotionFinished
 from model.references import FreightCollection, FreightReference, Health
@@ -101,6 +102,8 @@ class StageState(Message):
     reverify: str | None = None
     verify_attempts: int = 0
 
+    #: Since when each condition has the status it has, by type.
+    transitions: dict[str, Transition] = Field(default_factory=dict)
     metadata: dict[str, Json] = Field(default_factory=dict)
     last_refresh: str = ""
     retired: bool = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from model.base import Json, format_time
+from model.conditions import Condition, timed
 from model.freezes import shown as shown_freezes
 from model.holds import effective_holds
 from model.references import HealthState, VerificationPhase
@@ -14,6 +15,9 @@ from model.stage_rules import freezes, stage_health
 from model.stage_state import StageState
 from model.stages import StageSummary
 from model.windows import window_status
+
+#: Names the refresh that was last asked for.
+REFRESH = "kargo.akuity.io/refresh"
 
 
 def freight_summary(state: StageState, stage: Stage | None) -> str:
@@ -37,6 +41,7 @@ def summary(state: StageState, stage: Stage | None, waiting: str) -> StageSummar
     requests = stage.spec.requested_freight if stage else []
     return StageSummary(
         generation=state.generation,
+        created_at=state.created_at,
         control_flow=bool(stage and stage.control_flow),
         origins=[str(request.origin) for request in requests],
         upstream=sorted({name for request in requests for name in request.sources.stages}),
@@ -67,7 +72,7 @@ def describe(state: StageState, stage: Stage | None, waiting: str, now: datetime
         "freightSummary": freight_summary(state, stage),
         "observedGeneration": state.generation,
         "autoPromotionEnabled": state.bundle.auto_promotion,
-        "conditions": _conditions(state, waiting),
+        "conditions": timed(conditions(state, waiting), state.transitions, state.created_at),
     }
     if health is not None:
         status["health"] = health.shown()
@@ -98,6 +103,7 @@ def describe(state: StageState, stage: Stage | None, waiting: str, now: datetime
         status["metadata"] = state.metadata
     if state.last_refresh:
         status["lastHandledRefresh"] = state.last_refresh
+        metadata["annotations"] = {**metadata.get("annotations", {}), REFRESH: state.last_refresh}
     if state.queue:
         status["queue"] = [
             {
@@ -130,11 +136,12 @@ def _policy(state: StageState, stage: Stage, now: datetime) -> dict[str, Json]:
     return {key: value for key, value in status.items() if value}
 
 
-def _conditions(state: StageState, waiting: str) -> list[dict[str, str]]:
+def conditions(state: StageState, waiting: str) -> list[Condition]:
+    """What holds of the Stage, without since when."""
     health = stage_health(state)
     current = state.current()
     verifications = current.verification_history if current else []
-    conditions = [
+    shown = [
         _condition("Ready", state.manifest is not None, "Reconciled", ""),
         _condition(
             "Promoting",
@@ -144,17 +151,17 @@ def _conditions(state: StageState, waiting: str) -> list[dict[str, str]]:
         ),
     ]
     if health is not None:
-        conditions.append(
+        shown.append(
             _condition("Healthy", health.status is HealthState.HEALTHY, health.status.value, "; ".join(health.issues))
         )
     if verifications:
         good = any(info.phase is VerificationPhase.SUCCESSFUL for info in verifications)
         latest = verifications[0]
-        conditions.append(_condition("Verified", good, latest.phase.value, latest.message or ""))
+        shown.append(_condition("Verified", good, latest.phase.value, latest.message or ""))
     last = state.last_promotion
     if last is not None and last.phase is not PromotionPhase.SUCCEEDED:
-        conditions[0] = _condition("Ready", False, "LastPromotionDidNotSucceed", last.message)
-    return conditions
+        shown[0] = _condition("Ready", False, "LastPromotionDidNotSucceed", last.message)
+    return shown
 
 
 def _condition(kind: str, holds: bool, reason: str, message: str) -> dict[str, str]:

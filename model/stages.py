@@ -86,6 +86,8 @@ class StageSummary(Message):
     """A Stage at a glance: its memo, from which lists are made."""
 
     generation: int = 0
+    #: None: an older release wrote the memo.
+    created_at: Time | None = None
     control_flow: bool = False
     origins: list[str] = Field(default_factory=list)
     upstream: list[str] = Field(default_factory=list)

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from model.base import Json, Message, Time
+from model.questions import Question
 from model.references import (
     ExpressionVariable,
     FreightCollection,
@@ -57,6 +58,8 @@ class StepKind(Message):
     restores: bool = False
     #: It may say "not yet" and be asked again later; others get a single attempt.
     polls: bool = False
+    #: It may ask people; the promotion waits for their answers, and nothing of a worker is held meanwhile.
+    asks: bool = False
     #: Bounds the step from its first start, waiting included. None: no bound.
     timeout: timedelta | None = None
     #: Consecutive errors after which the step is Errored.
@@ -150,7 +153,10 @@ class StepRequest(Message):
 
 
 class StepResult(Message):
-    """What a step activity returns when the step Succeeded or was Skipped; failures are raised (StepFailure)."""
+    """What a step activity returns when the step Succeeded, was Skipped, or is Running: it asks people.
+
+    Failures are raised (StepFailure).
+    """
 
     status: StepStatus
     output: dict[str, Json] | None = None
@@ -162,6 +168,8 @@ class StepResult(Message):
     queue: str = ""
     #: Errors before this outcome.
     error_count: int = 0
+    #: What it asks people; their answers are the promotion's to take.
+    question: Question | None = None
 
 
 class StepFailure(Message):
@@ -225,10 +233,19 @@ class StepProblem(Message):
     message: str
 
 
+class ExpressionUse(Message):
+    """An expression without delimiters in a manifest, to be checked by a worker that can read it."""
+
+    #: Where it stands, for messages: `warehouses.yaml: Warehouse/w: spec.freightCreationCriteria.expression`.
+    where: str
+    expression: str
+
+
 class CheckStepsRequest(Message):
     """Argument of the activity `check-steps`."""
 
     uses: list[StepUse]
+    expressions: list[ExpressionUse] = Field(default_factory=list)
 
 
 class CheckStepsReport(Message):

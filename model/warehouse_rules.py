@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from model.availability import availability
 from model.discovery import Retention
@@ -65,6 +66,7 @@ def relevant(state: WarehouseState, subscription: StageSubscription, now: dateti
                 "approved_for": {name: v for name, v in record.approved_for.items() if name == stage},
                 "currently_in": {name: v for name, v in record.currently_in.items() if name in seen},
                 "metadata": {},
+                "revision": 0,
             }
         )
         for record in chosen
@@ -80,15 +82,20 @@ def take_report(state: WarehouseState, report: StageReport) -> bool:
     if state.kept.get(stage, []) != report.kept:
         state.kept[stage] = report.kept
         changed = True
+    if state.promoting.get(stage, []) != report.promoting:
+        state.promoting[stage] = report.promoting
+        changed = True
     entered = min(report.current.values(), default=None)
     for record in state.freight.values():
         since = record.currently_in.get(stage)
         if record.name in report.current:
             if since is None:
                 record.currently_in[stage] = report.current[record.name]
+                state.touch(record)
                 changed = True
         elif since is not None:
             del record.currently_in[stage]
+            state.touch(record)
             changed = True
             verified = record.verified_in.get(stage)
             if verified is not None and entered is not None:
@@ -97,16 +104,20 @@ def take_report(state: WarehouseState, report: StageReport) -> bool:
         when = report.verified.get(record.name)
         if when is not None and stage not in record.verified_in:
             record.verified_in[stage] = VerifiedIn(verified_at=when)
+            state.touch(record)
             changed = True
     return changed
 
 
 def forget_stage(state: WarehouseState, stage: str) -> None:
     """A Stage is deleted: downstream availability through it is gone."""
-    for known in (state.subscriptions, state.sequences, state.kept, state.questions, state.told):
+    for known in (state.subscriptions, state.sequences, state.kept, state.promoting, state.questions, state.told):
         known.pop(stage, None)
     for record in state.freight.values():
-        for status in (record.verified_in, record.approved_for, record.currently_in):
+        statuses: tuple[dict[str, Any], ...] = (record.verified_in, record.approved_for, record.currently_in)
+        if any(stage in status for status in statuses):
+            state.touch(record)
+        for status in statuses:
             status.pop(stage, None)
 
 
@@ -132,6 +143,15 @@ def downstream(state: WarehouseState, stage: str, freight: str, now: datetime) -
             )
         )
     return FanOutAnswer(known=record is not None, targets=targets)
+
+
+def why_not_deleted(state: WarehouseState, freight: str) -> str:
+    """Why Freight may not be deleted by hand; empty: it may (Kargo looks at what Stages hold alone)."""
+    if held := sorted(state.freight[freight].currently_in):
+        return f"it is in {', '.join(held)}: promote other Freight there first"
+    if wanted := sorted(stage for stage, names in state.promoting.items() if freight in names):
+        return f"a Promotion to {', '.join(wanted)} waits or runs with it: abort that first, or let it end"
+    return ""
 
 
 def collectable(

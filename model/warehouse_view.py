@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from model.base import Json, format_duration, format_time
+from model.conditions import Condition, timed
 from model.discovery import Verdict
 from model.freight_status import FreightRecord
 from model.warehouse_rules import newest_first
 from model.warehouse_state import WarehouseState
+
+#: Names the refresh that was last asked for.
+REFRESH = "kargo.akuity.io/refresh"
 
 
 def describe_freight(project: str, record: FreightRecord) -> dict[str, Json]:
@@ -36,10 +40,17 @@ def describe_freight(project: str, record: FreightRecord) -> dict[str, Json]:
             "labels": {"kargo.akuity.io/alias": record.alias},
         },
         "alias": record.alias,
-        **{key: value for key, value in reference.items() if value},
+        **{key: _filled(value) for key, value in reference.items() if value},
         "discoveredAt": format_time(record.discovered_at),
         "status": {key: value for key, value in status.items() if value},
     }
+
+
+def _filled(artifacts: Json) -> Json:
+    """Artifacts without their empty fields, which Kargo leaves out."""
+    if not isinstance(artifacts, list):
+        return artifacts
+    return [{key: value for key, value in artifact.items() if value not in ("", None)} for artifact in artifacts]
 
 
 def describe(state: WarehouseState) -> dict[str, Json]:
@@ -49,14 +60,19 @@ def describe(state: WarehouseState) -> dict[str, Json]:
     metadata["generation"] = state.generation
     if state.created_at is not None:
         metadata["creationTimestamp"] = format_time(state.created_at)
-    status: dict[str, Json] = {"observedGeneration": state.generation, "conditions": _conditions(state)}
+    status: dict[str, Json] = {
+        "observedGeneration": state.generation,
+        "conditions": timed(conditions(state), state.transitions, state.created_at),
+    }
     if state.report is not None and state.report.artifacts is not None:
         status["discoveredArtifacts"] = state.report.artifacts.shown()
     newest = newest_first(state.freight.values())
     if newest:
         status["lastFreightID"] = newest[0].name
     if state.last_refresh:
-        status["lastHandledRefresh"] = state.last_refresh
+        metadata["annotations"] = {**metadata.get("annotations", {}), REFRESH: state.last_refresh}
+    if state.handled_refresh:
+        status["lastHandledRefresh"] = state.handled_refresh
     return {**manifest, "metadata": metadata, "status": status}
 
 
@@ -65,15 +81,18 @@ def summary(state: WarehouseState, subscribes: Sequence[str] = ()) -> dict[str, 
     report = state.report
     return {
         "generation": state.generation,
+        "createdAt": format_time(state.created_at) if state.created_at else None,
         "freight": len(state.freight),
         "lastDiscovery": format_time(report.discovered_at) if report else "",
+        "failingSince": format_time(state.failing_since) if state.failing_since and report and report.error else None,
         "error": (report.error if report else "")[:500] or state.no_freight[:500],
         "healthy": bool(report and not report.error and not state.no_freight),
         "subscribes": list(subscribes),
     }
 
 
-def _conditions(state: WarehouseState) -> list[dict[str, str]]:
+def conditions(state: WarehouseState) -> list[Condition]:
+    """What holds of the Warehouse, without since when."""
     report = state.report
     if report is None:
         return [{"type": "Ready", "status": "False", "reason": "DiscoveryPending", "message": "nothing looked at yet"}]

@@ -47,6 +47,8 @@ class StageReport(Message):
     verified: dict[str, Time] = Field(default_factory=dict)
     #: Freight queued for the Stage or in its history: not to be collected.
     kept: list[str] = Field(default_factory=list)
+    #: Freight that a Promotion to the Stage waits or runs with: not to be deleted by hand either.
+    promoting: list[str] = Field(default_factory=list)
 
 
 class FreightQuestion(Message):
@@ -68,6 +70,22 @@ class WarehouseSnapshot(Message):
     freight: list[FreightRecord] = Field(default_factory=list)
     #: Names the Stage asked for by `ask`, found or not.
     asked: list[str] = Field(default_factory=list)
+
+
+class WarehouseChanges(Message):
+    """Answer of the query `changes` of a Warehouse: itself, and what is new about its Freight."""
+
+    #: To ask from, next time.
+    revision: int
+    #: `freight` is all there is, rather than what has changed.
+    whole: bool
+    #: Another one than before: this is another Warehouse of that name.
+    created_at: Time | None = None
+    #: In Kubernetes' shape, with Kargo's status.
+    warehouse: dict[str, Json]
+    freight: list[FreightRecord] = Field(default_factory=list)
+    #: Names of Freight that is gone.
+    forgotten: list[str] = Field(default_factory=list)
 
 
 class ApproveRequest(Message):

@@ -15,8 +15,9 @@ from model.problems import Problem, Severity
 from model.project_rules import digest
 from model.project_state import ClusterState, ProjectState
 from model.projects import Action, ApplyRequest, ApplyResult, ProjectView, StageEntry, WarehouseEntry
-from model.resources import ClusterPromotionTask, ConfigMap, PromotionTask, Secret, Stage
-from model.steps import CheckStepsReport, CheckStepsRequest, DescribeStepsRequest, StepDescriptions, StepUse
+from model.resources import ConfigMap, Secret
+from model.step_uses import expression_uses, step_uses
+from model.steps import CheckStepsReport, CheckStepsRequest, DescribeStepsRequest, StepDescriptions
 from starter.calls import UPDATE_TIMEOUT, Calls, Start
 from starter.deleting import Reference
 from starter.errors import InvalidManifests, NotFound, TowpathError
@@ -157,30 +158,14 @@ def _existing(cluster: Resource, views: Mapping[str, ProjectView | None]) -> Exi
 
 
 async def _check_steps(calls: Calls, located: Sequence[Located]) -> CheckStepsReport:
-    """What a worker, which knows the steps, says of their uses."""
-    request = CheckStepsRequest(uses=step_uses(located))
-    if not request.uses:
+    """What a worker, which knows steps and expressions, says of their uses."""
+    request = CheckStepsRequest(
+        uses=[use for entry in located for use in step_uses(entry)],
+        expressions=[use for entry in located for use in expression_uses(entry)],
+    )
+    if not request.uses and not request.expressions:
         return CheckStepsReport()
     return await calls.update_with_start(CLUSTER, cluster_start(), "check_steps", CheckStepsReport, request)
-
-
-def step_uses(located: Sequence[Located]) -> list[StepUse]:
-    """Every use of a kind of step in a set, with where it stands as problems say it."""
-    uses = []
-    for entry in located:
-        resource = entry.resource
-        path: tuple[str | int, ...] = ("spec", "steps")
-        if isinstance(resource, Stage):
-            steps, path = resource.steps, ("spec", "promotionTemplate", "spec", "steps")
-        elif isinstance(resource, PromotionTask | ClusterPromotionTask):
-            steps = resource.spec.steps
-        else:
-            continue
-        for index, step in enumerate(steps):
-            if step.uses:
-                where = str(entry.problem("", (*path, index)))
-                uses.append(StepUse(where=where, uses=step.uses, config=step.config))
-    return uses
 
 
 async def _send(calls: Calls, owner: str, request: ApplyRequest) -> ApplyResult:
@@ -232,6 +217,7 @@ def _foreseen(manifest: Resource, held: ProjectView | Resource | None) -> Change
                 "ProjectConfig": held.config,
                 "PromotionTask": held.tasks.get(name),
                 "AnalysisTemplate": held.templates.get(name),
+                "MessageChannel": held.channels.get(name),
             }.get(kind)
     else:
         project = name if kind == "Project" else manifest["metadata"].get("namespace", "")
@@ -239,6 +225,7 @@ def _foreseen(manifest: Resource, held: ProjectView | Resource | None) -> Change
         known = {
             "ClusterPromotionTask": cluster.get("tasks", {}).get(name),
             "ClusterAnalysisTemplate": cluster.get("templates", {}).get(name),
+            "ClusterMessageChannel": cluster.get("channels", {}).get(name),
             "ClusterConfig": cluster.get("config"),
         }.get(kind)
     action = Action.CREATED if known is None else Action.UNCHANGED if known == manifest else Action.CONFIGURED

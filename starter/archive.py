@@ -105,7 +105,7 @@ async def restore_backup(calls: Calls, backup: Backup) -> list[str]:
 
 async def _cluster_is_empty(calls: Calls) -> bool:
     view = await calls.query(CLUSTER, "view", dict, open_only=True)
-    return not any(view.get(field) for field in ("tasks", "templates", "config", "projects"))
+    return not any(view.get(field) for field in ("tasks", "templates", "channels", "config", "projects"))
 
 
 def _attributes(entity: ArchivedEntity) -> TypedSearchAttributes:

@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
@@ -217,6 +220,18 @@ class Calls:
                     query, limit=limit, page_size=min(limit or 1000, 1000), rpc_timeout=SERVER_TIMEOUT
                 )
             ]
+
+    async def last_poll(self) -> datetime | None:
+        """When a worker last asked for tasks of workflows; None: not for minutes."""
+        request = DescribeTaskQueueRequest(
+            namespace=self.temporal.namespace,
+            task_queue=TaskQueue(name=self.task_queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        )
+        async with self.explained(Target("", "the workers")):
+            found = await self.temporal.workflow_service.describe_task_queue(request, timeout=SERVER_TIMEOUT)
+        seen = [poller.last_access_time.ToDatetime(UTC) for poller in found.pollers]
+        return max(seen, default=None)
 
     @property
     def address(self) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from copy import copy
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -21,7 +21,7 @@ from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, Telemetr
 from model import names
 from model.api_tokens import AccessView, CreateTokenRequest, RevokeTokenRequest
 from model.availability import availability
-from model.base import format_time
+from model.base import Json, format_time
 from model.explanation import StageExplanation
 from model.freezes import FreezeRequest, ThawRequest
 from model.freight_choice import Choice
@@ -36,12 +36,14 @@ from model.promotions import (
     PromotionRecord,
     PromotionRequest,
     PromotionView,
+    StepRecord,
 )
+from model.questions import Action, Answer, Answered
 from model.reruns import RerunRefused, rerun_of
 from model.resources.project_config import WebhookReceiverConfig
 from model.resources.stage import Stage
 from model.stages import VerifyRequest
-from model.steps import StepDescriptions
+from model.steps import StepDescriptions, StepStatus
 from model.warehouse_view import describe_freight
 from model.warehouses import (
     AliasRequest,
@@ -68,6 +70,7 @@ from starter.listing import (
     entities,
     last_part,
     project_lines,
+    promotion_lines,
     run_lines,
     runs,
     stage_lines,
@@ -77,6 +80,7 @@ from starter.listing import (
 from starter.receivers import describe_receivers
 from starter.shapes import (
     Resource,
+    config_resource,
     held,
     promotion_resource,
     promotion_summary,
@@ -233,9 +237,10 @@ class Towpath:
 
     async def get_project_config(self, project: str) -> Resource:
         view = await self.project_view(project)
-        if view.config is None:
+        config = config_resource(view)
+        if config is None:
             raise NotFound(f"Project {project} has no ProjectConfig")
-        return await self._with_receivers(held(kinds.PROJECT_CONFIG, project, project, view.config), project)
+        return await self._with_receivers(config, project)
 
     async def receivers(self, project: str = "") -> list[WebhookReceiverConfig]:
         """The receivers of webhooks that a ProjectConfig holds, or the ClusterConfig where no Project is named."""
@@ -268,7 +273,21 @@ class Towpath:
     async def get_analysis_template(self, project: str, name: str) -> Resource:
         return self._named(kinds.ANALYSIS_TEMPLATE, name, project, await self.list_analysis_templates(project))
 
+    async def list_message_channels(self, project: str) -> list[Resource]:
+        view = await self.project_view(project)
+        return [held(kinds.MESSAGE_CHANNEL, name, project, value) for name, value in sorted(view.channels.items())]
+
+    async def get_message_channel(self, project: str, name: str) -> Resource:
+        return self._named(kinds.MESSAGE_CHANNEL, name, project, await self.list_message_channels(project))
+
     # The Cluster
+
+    async def list_cluster_message_channels(self) -> list[Resource]:
+        channels = sorted((await self._cluster_view()).get("channels", {}).items())
+        return [held(kinds.CLUSTER_MESSAGE_CHANNEL, name, "", channel) for name, channel in channels]
+
+    async def get_cluster_message_channel(self, name: str) -> Resource:
+        return self._named(kinds.CLUSTER_MESSAGE_CHANNEL, name, "", await self.list_cluster_message_channels())
 
     async def list_cluster_promotion_tasks(self) -> list[Resource]:
         tasks = sorted((await self._cluster_view()).get("tasks", {}).items())
@@ -524,7 +543,7 @@ class Towpath:
         if freight:
             check_name("Freight", freight)
         found = await self.calls.executions(runs("Promotion", project, stage, freight), limit)
-        return await self._known(project, run_lines(project, found))
+        return await self._known(project, await promotion_lines(project, found))
 
     async def list_promotions(self, project: str, stage: str = "", *, whole: bool = False) -> list[Resource]:
         """Promotions; `whole`: with their steps, for one query each."""
@@ -533,7 +552,14 @@ class Towpath:
             return await self._each([line.name for line in lines], lambda name: self.get_promotion(project, name))
         return [
             promotion_summary(
-                project, line.name, line.stage, line.freight, line.phase, line.created_at, line.finished_at
+                project,
+                line.name,
+                line.stage,
+                line.freight,
+                line.phase,
+                line.created_at,
+                line.finished_at,
+                line.waits,
             )
             for line in lines
         ]
@@ -727,6 +753,56 @@ class Towpath:
         check_name("Promotion", name)
         return follow_promotion(self.calls, promotion_target(project, name), on_silence)
 
+    async def answer_promotion(
+        self,
+        project: str,
+        name: str,
+        action: Action,
+        *,
+        step: str = "",
+        message: str = "",
+        values: Mapping[str, Json] | None = None,
+        claims: Mapping[str, Sequence[str]] | None = None,
+        roles: Sequence[str] = (),
+    ) -> Answered:
+        """Approves, rejects, or gives the `values` that a step of a Promotion asks for.
+
+        `step` is its alias; empty: the one that asks now. `claims` and `roles` are what is known of the actor, whose
+        own name counts as a claim (`email`, `sub`). Raises Refused, with the reason: it may not answer, the values
+        don't fit, it is answered already. The step goes on waiting then.
+        """
+        check_name("Project", project)
+        check_name("Promotion", name)
+        target = promotion_target(project, name)
+        answer = Answer(
+            action=action,
+            step=step,
+            actor=self.actor,
+            claims={claim: list(held) for claim, held in (claims or {}).items()},
+            roles=list(roles),
+            message=message,
+            values=dict(values or {}),
+        )
+        try:
+            return await self.calls.update(target, "answer", Answered, answer)
+        except NotFound:
+            # The update of a workflow that is closed isn't found either.
+            view = await self.promotion_view(project, name)
+            phase = view.phase.value if view.phase else "refused"
+            raise Refused(f"Promotion {name} is over already: {phase}") from None
+
+    async def question(self, project: str, name: str, step: str = "") -> StepRecord:
+        """The step of a Promotion that asks people now; `step` is its alias, where several might be meant.
+
+        Raises Refused where none does.
+        """
+        view = await self.promotion_view(project, name)
+        for record in view.steps:
+            if record.question is not None and record.status is StepStatus.RUNNING and step in ("", record.alias):
+                return record
+        what = f"step {step}" if step else "no step"
+        raise Refused(f"{what} of Promotion {name} asks for anything now")
+
     async def abort_promotion(self, project: str, name: str, reason: str = "") -> Outcome:
         """Aborts a Promotion or a FanOut that is under way; of one that is over nothing changes, and says so."""
         check_name("Project", project)
@@ -765,17 +841,19 @@ class Towpath:
 
     # Verifications
 
-    async def verification_lines(self, project: str, stage: str = "") -> list[RunLine]:
+    async def verification_lines(self, project: str, stage: str = "", limit: int | None = None) -> list[RunLine]:
         """Verifications at a glance, those under way first, then the newest first."""
         check_name("Project", project)
         if stage:
             check_name("Stage", stage)
-        found = await self.calls.executions(runs("Verification", project, stage))
+        found = await self.calls.executions(runs("Verification", project, stage), limit)
         return await self._known(project, run_lines(project, found))
 
-    async def list_verifications(self, project: str, stage: str = "", *, whole: bool = False) -> list[Resource]:
+    async def list_verifications(
+        self, project: str, stage: str = "", *, whole: bool = False, limit: int | None = None
+    ) -> list[Resource]:
         """Verifications as AnalysisRuns; `whole`: with their metrics, for one query each."""
-        lines = await self.verification_lines(project, stage)
+        lines = await self.verification_lines(project, stage, limit)
         if whole:
             return await self._each([line.name for line in lines], lambda name: self.get_verification(project, name))
         shown = []
@@ -790,6 +868,12 @@ class Towpath:
         check_name("Project", project)
         check_name("AnalysisRun", name)
         return await self.calls.query(verification_target(project, name), "describe", dict)
+
+    # Workers
+
+    async def worker_last_seen(self) -> datetime | None:
+        """When a worker last asked for work; None: none did for minutes."""
+        return await self.calls.last_poll()
 
     # Backup
 

@@ -15,8 +15,13 @@ from starter.listing import StageLine, entities, stage_lines
 from starter.targets import CLUSTER, project_target, stage_target, warehouse_target
 
 _ENTITIES = (kinds.STAGE, kinds.WAREHOUSE)
-_PROJECT_HOLDS = (kinds.PROJECT_CONFIG, kinds.PROMOTION_TASK, kinds.ANALYSIS_TEMPLATE)
-_CLUSTER_HOLDS = (kinds.CLUSTER_PROMOTION_TASK, kinds.CLUSTER_ANALYSIS_TEMPLATE, kinds.CLUSTER_CONFIG)
+_PROJECT_HOLDS = (kinds.PROJECT_CONFIG, kinds.PROMOTION_TASK, kinds.ANALYSIS_TEMPLATE, kinds.MESSAGE_CHANNEL)
+_CLUSTER_HOLDS = (
+    kinds.CLUSTER_PROMOTION_TASK,
+    kinds.CLUSTER_ANALYSIS_TEMPLATE,
+    kinds.CLUSTER_MESSAGE_CHANNEL,
+    kinds.CLUSTER_CONFIG,
+)
 _ORDER = (*_ENTITIES, *_PROJECT_HOLDS, kinds.PROJECT, *_CLUSTER_HOLDS)
 
 
@@ -85,6 +90,7 @@ async def check_there(calls: Calls, reference: Reference, view: ProjectView | No
         there = {
             kinds.CLUSTER_PROMOTION_TASK: reference.name in cluster.get("tasks", {}),
             kinds.CLUSTER_ANALYSIS_TEMPLATE: reference.name in cluster.get("templates", {}),
+            kinds.CLUSTER_MESSAGE_CHANNEL: reference.name in cluster.get("channels", {}),
             kinds.CLUSTER_CONFIG: cluster.get("config") is not None,
         }
     else:
@@ -93,6 +99,7 @@ async def check_there(calls: Calls, reference: Reference, view: ProjectView | No
             kinds.PROJECT_CONFIG: held.config is not None,
             kinds.PROMOTION_TASK: reference.name in held.tasks,
             kinds.ANALYSIS_TEMPLATE: reference.name in held.templates,
+            kinds.MESSAGE_CHANNEL: reference.name in held.channels,
         }
     if not there.get(reference.kind, True):
         where = f" in Project {reference.project}" if reference.project else ""

@@ -8,6 +8,7 @@ from starter.errors import InvalidInput
 
 KARGO = "kargo.akuity.io/v1alpha1"
 ARGOPROJ = "argoproj.io/v1alpha1"
+ENTERPRISE = "ee.kargo.akuity.io/v1alpha1"
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,10 @@ PROMOTION_TASK = Kind("PromotionTask", "promotiontasks", ("promotask", "promotas
 CLUSTER_PROMOTION_TASK = Kind(
     "ClusterPromotionTask", "clusterpromotiontasks", ("clusterpromotask", "clusterpromotasks"), namespaced=False
 )
+MESSAGE_CHANNEL = Kind("MessageChannel", "messagechannels", api_version=ENTERPRISE)
+CLUSTER_MESSAGE_CHANNEL = Kind(
+    "ClusterMessageChannel", "clustermessagechannels", api_version=ENTERPRISE, namespaced=False
+)
 ANALYSIS_TEMPLATE = Kind("AnalysisTemplate", "analysistemplates", ("at",), ARGOPROJ)
 CLUSTER_ANALYSIS_TEMPLATE = Kind(
     "ClusterAnalysisTemplate", "clusteranalysistemplates", ("cat",), ARGOPROJ, namespaced=False
@@ -62,6 +67,8 @@ KINDS = (
     ANALYSIS_TEMPLATE,
     CLUSTER_ANALYSIS_TEMPLATE,
     CLUSTER_CONFIG,
+    MESSAGE_CHANNEL,
+    CLUSTER_MESSAGE_CHANNEL,
 )
 _BY_NAME = {spelling: kind for kind in KINDS for spelling in (kind.singular, kind.plural, *kind.short)}
 

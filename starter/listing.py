@@ -8,7 +8,7 @@ from temporalio.client import WorkflowExecution
 
 from model.base import Message, Time
 from model.stages import StageSummary
-from workflows.attributes import FREIGHT, PHASE, STAGE, SUMMARY
+from workflows.attributes import FREIGHT, PHASE, STAGE, SUMMARY, WAITS
 
 
 class ProjectSummary(Message):
@@ -18,6 +18,8 @@ class ProjectSummary(Message):
     warehouses: int = 0
     #: How many receivers of webhooks its ProjectConfig has.
     receivers: int = 0
+    #: None: an older release wrote the memo.
+    created_at: Time | None = None
     #: Digest of its roles and API tokens; empty: it has neither.
     access: str = ""
 
@@ -47,6 +49,10 @@ class WarehouseSummary(Message):
     last_discovery: str = ""
     #: Why the last look found nothing or failed.
     error: str = ""
+    #: Since when looking fails.
+    failing_since: Time | None = None
+    #: None: an older release wrote the memo.
+    created_at: Time | None = None
     healthy: bool | None = None
     #: The normalised URLs that it subscribes to; None: an older release wrote the memo.
     subscribes: list[str] | None = None
@@ -73,6 +79,8 @@ class RunLine(Message):
     created_at: Time
     #: When its workflow closed.
     finished_at: Time | None = None
+    #: What a Promotion waits for people to say: `approve waits for approval of groups qa`.
+    waits: str = ""
 
 
 def entities(workflow: str, project: str = "") -> str:
@@ -139,6 +147,18 @@ async def warehouse_lines(executions: Iterable[WorkflowExecution]) -> list[Wareh
         for execution in executions
     ]
     return sorted(lines, key=lambda line: (line.project, line.name))
+
+
+async def promotion_lines(project: str, executions: Iterable[WorkflowExecution]) -> list[RunLine]:
+    """As `run_lines`, with what those under way wait for people to say."""
+    executions = list(executions)
+    waits = {
+        last_part(execution): await execution.memo_value(WAITS, "", type_hint=str)
+        for execution in executions
+        if execution.close_time is None
+    }
+    lines = run_lines(project, executions)
+    return [line.model_copy(update={"waits": waits[line.name]}) if waits.get(line.name) else line for line in lines]
 
 
 def run_lines(project: str, executions: Iterable[WorkflowExecution]) -> list[RunLine]:

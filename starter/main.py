@@ -27,6 +27,8 @@ COMMANDS = (
     "get",
     "promote",
     "approve",
+    "reject",
+    "answer",
     "verify",
     "explain",
     "freeze",

@@ -14,6 +14,9 @@ from starter.output import Format
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+#: What is said where a Project matters, and none is named.
+NO_PROJECT = "no project: say --project, set TOWPATH_PROJECT, or choose one with `towpath config set-project NAME`"
+
 
 def _default_project(context: click.Context, parameter: click.Parameter, value: str | None) -> str:
     return value if value is not None else load_configuration().project
@@ -22,10 +25,7 @@ def _default_project(context: click.Context, parameter: click.Parameter, value: 
 def _needed_project(context: click.Context, parameter: click.Parameter, value: str | None) -> str:
     project = _default_project(context, parameter, value)
     if not project and not context.resilient_parsing:
-        raise click.UsageError(
-            "no project: say --project, set TOWPATH_PROJECT, or choose one with `towpath config set-project NAME`",
-            context,
-        )
+        raise click.UsageError(NO_PROJECT, context)
     return project
 
 

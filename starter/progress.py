@@ -152,7 +152,7 @@ def _drawn(view: PromotionView) -> Iterable[RenderableType]:
 def _step_line(step: StepRecord) -> str:
     status = step.status.value if step.status else ""
     if step.status is StepStatus.RUNNING:
-        return f"{step_name(step)}: {status}"
+        return f"{step_name(step)}: {status}{f': {step.message}' if step.message else ''}"
     took = duration(step.started_at, step.finished_at) if step.started_at and step.finished_at else ""
     line = f"{step_name(step)}: {status}{f' after {took}' if took else ''}"
     remarks = "; ".join(" ".join(text.split()) for text in [step.message, *step.warnings] if text)

@@ -27,6 +27,7 @@ What every command says and does:
   problems of manifests are one line each before it: `file:line: Kind/name: field: message`.
 - Exit status: 0 done, 1 an error or a promotion that did not succeed, 2 a wrong usage, 130 after Ctrl-C.
 - `TOWPATH_ACTOR` says who acts (`email:someone@example.com`); by default it is the user of the process.
+  `TOWPATH_ACTOR_GROUPS` and `TOWPATH_ACTOR_ROLES` (separated by commas) say for whom, where a step asks some alone.
   `TOWPATH_DEBUG=1` shows the traceback of an error.
 """
 

@@ -28,6 +28,20 @@ def acting_user() -> str:
         return ""
 
 
+def acting_groups() -> list[str]:
+    """The groups of who acts, for steps that ask one of them: `TOWPATH_ACTOR_GROUPS`, separated by commas."""
+    return _listed("TOWPATH_ACTOR_GROUPS")
+
+
+def acting_roles() -> list[str]:
+    """The roles of who acts, for steps that ask one of them: `TOWPATH_ACTOR_ROLES`, separated by commas."""
+    return _listed("TOWPATH_ACTOR_ROLES")
+
+
+def _listed(variable: str) -> list[str]:
+    return [part.strip() for part in os.environ.get(variable, "").split(",") if part.strip()]
+
+
 async def connect() -> Towpath:
     """The Towpath that the environment names, for whoever runs this process."""
     # Temporal's client takes half a second to import: `--help` and completion do without it.

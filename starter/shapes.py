@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from model.base import Json, format_time
-from model.promotions import PromotionView
+from model.projects import ProjectView
+from model.promotions import PromotionView, StepRecord
 from model.steps import StepStatus
-from starter.kinds import PROMOTION, Kind
+from starter.kinds import PROJECT, PROJECT_CONFIG, PROMOTION, Kind
 
 ACTOR_ANNOTATION = "kargo.akuity.io/create-actor"
 #: Why a Promotion may start in a closed promotion window.
@@ -39,13 +40,47 @@ def held(kind: Kind, name: str, project: str, value: Resource) -> Resource:
     return {**resource(kind, name, project), "spec": value}
 
 
+def project_resource(view: ProjectView) -> Resource:
+    """The Project with Kargo's status: what it holds, counted."""
+    shown = held(PROJECT, view.project, "", view.manifest)
+    metadata = dict(shown["metadata"])
+    if view.created_at is not None:
+        metadata.setdefault("creationTimestamp", format_time(view.created_at))
+    ready = {"type": "Ready", "status": "True", "reason": "Synced", "message": "Project is synced"}
+    ready["lastTransitionTime"] = metadata.get("creationTimestamp") or format_time(datetime.fromtimestamp(0, UTC))
+    status: Resource = {
+        "conditions": [ready],
+        "stats": {"warehouses": {"count": len(view.warehouses)}, "stages": {"count": len(view.stages)}},
+    }
+    return {**shown, "metadata": metadata, "status": status}
+
+
+def config_resource(view: ProjectView) -> Resource | None:
+    """The ProjectConfig, if there is one."""
+    if view.config is None:
+        return None
+    shown = held(PROJECT_CONFIG, view.project, view.project, view.config)
+    if view.config_created_at is None:
+        return shown
+    return {**shown, "metadata": {"creationTimestamp": format_time(view.config_created_at), **shown["metadata"]}}
+
+
 def promotion_summary(
-    project: str, name: str, stage: str, freight: str, phase: str, created: datetime, finished: datetime | None
+    project: str,
+    name: str,
+    stage: str,
+    freight: str,
+    phase: str,
+    created: datetime,
+    finished: datetime | None,
+    waits: str = "",
 ) -> Resource:
     """A Promotion as far as a list knows it: no steps."""
     shown = resource(PROMOTION, name, project, created)
     shown["spec"] = {"stage": stage, "freight": freight}
     shown["status"] = {"phase": phase}
+    if waits:
+        shown["status"]["waits"] = waits
     if finished is not None:
         shown["status"]["finishedAt"] = format_time(finished)
     return shown
@@ -83,6 +118,7 @@ def promotion_resource(view: PromotionView) -> Resource:
                     "continueOnError": step.continue_on_error,
                     "warnings": step.warnings,
                     "rebuilds": step.rebuilds,
+                    "question": _question(step),
                 }.items()
                 if value
             }
@@ -91,7 +127,22 @@ def promotion_resource(view: PromotionView) -> Resource:
         "state": {step.alias: step.output for step in view.steps if step.output is not None},
     }
     shown["status"] = {field: value for field, value in status.items() if value}
+    waits = [step for step in begun if step.question is not None and step.status is StepStatus.RUNNING]
+    if waits:
+        shown["status"]["waits"] = f"{waits[0].alias} {waits[0].message}"
     running = [index for index, step in enumerate(view.steps) if step.status == StepStatus.RUNNING]
     if begun:
         shown["status"]["currentStep"] = running[0] if running else len(begun) - 1
     return shown
+
+
+def _question(step: StepRecord) -> Resource | None:
+    """What a step asks people, or asked, and who said what."""
+    if step.question is None:
+        return None
+    shown: Resource = step.question.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    shown["responses"] = [
+        response.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"rules"})
+        for response in step.responses
+    ]
+    return {key: value for key, value in shown.items() if value}

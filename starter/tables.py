@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from model.base import Json
+from model.base import Json, format_time
 from starter import kinds
 from starter.kinds import Kind
 from starter.listing import ProjectLine, StageLine, WarehouseLine
@@ -34,7 +34,7 @@ def _under(item: Resource, *path: str) -> Json:
 
 def project_row(line: ProjectLine) -> Resource:
     """A Project as its memo tells it."""
-    shown = resource(kinds.PROJECT, line.name)
+    shown = resource(kinds.PROJECT, line.name, created=line.summary.created_at)
     counts = {"stages": line.summary.stages, "warehouses": line.summary.warehouses}
     shown["status"] = {"stats": {what: {"count": count} for what, count in counts.items()}}
     return shown
@@ -43,7 +43,7 @@ def project_row(line: ProjectLine) -> Resource:
 def stage_row(line: StageLine) -> Resource:
     """A Stage as its memo tells it: enough for a table."""
     summary = line.summary
-    shown = resource(kinds.STAGE, line.name, line.project)
+    shown = resource(kinds.STAGE, line.name, line.project, summary.created_at)
     shown["status"] = {
         "freightSummary": ",".join(alias or name[:7] for name, alias in summary.freight.items())
         or summary.freight_summary,
@@ -64,11 +64,12 @@ def stage_row(line: StageLine) -> Resource:
 def warehouse_row(line: WarehouseLine) -> Resource:
     """A Warehouse as its memo tells it."""
     summary = line.summary
-    shown = resource(kinds.WAREHOUSE, line.name, line.project)
+    shown = resource(kinds.WAREHOUSE, line.name, line.project, summary.created_at)
     shown["status"] = {
         "freight": summary.freight,
         "lastDiscovery": summary.last_discovery,
         "error": summary.error,
+        "failingSince": format_time(summary.failing_since) if summary.failing_since else "",
         "healthy": {True: "True", False: "False", None: "Unknown"}[summary.healthy],
     }
     return shown
@@ -89,6 +90,11 @@ def _verification_of(item: Resource) -> str:
     history = _under(item, "status", "freightHistory")
     verifications = history[0].get("verificationHistory") if history else None
     return at(verifications[0], "phase") if verifications else ""
+
+
+def _waits(item: Resource) -> str:
+    """What a Promotion waits for people to say: `approve: approval of groups qa`."""
+    return " ".join(at(item, "status", "waits").split()).replace(" waits for ", ": ", 1)
 
 
 def _stage_message(item: Resource) -> str:
@@ -140,6 +146,7 @@ def _metrics(item: Resource) -> str:
 _NAME = Column("NAME", _at("metadata", "name"))
 _AGE = Column("AGE", _age("metadata", "creationTimestamp"))
 _TASK = (_NAME, Column("STEPS", _task_steps))
+_CHANNEL = (_NAME, Column("KIND", lambda item: _joined([k for k in _under(item, "spec") or {} if k != "secretRef"])))
 _TEMPLATE = (_NAME, Column("METRICS", _metrics))
 
 COLUMNS: dict[Kind, tuple[Column, ...]] = {
@@ -147,6 +154,7 @@ COLUMNS: dict[Kind, tuple[Column, ...]] = {
         _NAME,
         Column("STAGES", _at("status", "stats", "stages", "count")),
         Column("WAREHOUSES", _at("status", "stats", "warehouses", "count")),
+        _AGE,
     ),
     kinds.PROJECT_CONFIG: (
         _NAME,
@@ -158,6 +166,8 @@ COLUMNS: dict[Kind, tuple[Column, ...]] = {
         Column("FREIGHT", _at("status", "freight")),
         Column("HEALTHY", _warehouse_health),
         Column("LAST DISCOVERY", _age("status", "lastDiscovery")),
+        _AGE,
+        Column("FAILING FOR", _age("status", "failingSince")),
         Column("ERROR", _warehouse_error),
     ),
     kinds.FREIGHT: (
@@ -180,6 +190,7 @@ COLUMNS: dict[Kind, tuple[Column, ...]] = {
         Column("AUTO", _at("status", "autoPromotionEnabled"), wide=True),
         Column("ORIGINS", lambda item: _joined(_under(item, "status", "origins")), wide=True),
         Column("UPSTREAM", lambda item: _joined(_under(item, "status", "upstream")), wide=True),
+        _AGE,
         Column("STATUS", _stage_message),
     ),
     kinds.PROMOTION: (
@@ -188,6 +199,7 @@ COLUMNS: dict[Kind, tuple[Column, ...]] = {
         Column("FREIGHT", _at("spec", "freight")),
         Column("PHASE", _at("status", "phase")),
         _AGE,
+        Column("WAITS FOR", _waits),
     ),
     kinds.VERIFICATION: (
         _NAME,
@@ -199,4 +211,6 @@ COLUMNS: dict[Kind, tuple[Column, ...]] = {
     kinds.CLUSTER_PROMOTION_TASK: _TASK,
     kinds.ANALYSIS_TEMPLATE: _TEMPLATE,
     kinds.CLUSTER_ANALYSIS_TEMPLATE: _TEMPLATE,
+    kinds.MESSAGE_CHANNEL: _CHANNEL,
+    kinds.CLUSTER_MESSAGE_CHANNEL: _CHANNEL,
 }

@@ -10,13 +10,17 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from model.receivers import SECRET_KEYS
 from starter.client import Towpath
 from web.access.access import Access
 from web.access.middleware import AccessMiddleware
 from web.access.routes import auth_routes
+from web.api.accounts import access_routers
+from web.api.app import build_api
+from web.board.boards import Boards
+from web.pages.routes import page_routes
 from web.webhooks.endpoint import Webhooks, not_found
 from web.webhooks.receivers import Receivers
 from web.webhooks.refresher import Refresher
@@ -43,14 +47,24 @@ def build_app(
         receivers or Receivers(towpath, settings.credentials_directory), refresher or Refresher(towpath)
     )
 
+    boards = Boards(towpath)
+    pages = page_routes(towpath, boards, settings.temporal_ui_url)
+
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
+        await boards.close()
         await webhooks.close()
         await access.close()
 
     app = Starlette(
-        routes=[Route("/healthz", _healthy), *auth_routes(), *_receivers(webhooks, settings)],
+        routes=[
+            Route("/healthz", _healthy),
+            *auth_routes(),
+            *_receivers(webhooks, settings),
+            *pages,
+            Mount("", build_api(towpath, boards, *access_routers())),
+        ],
         middleware=[Middleware(AccessMiddleware, access=access, exempt=_knowing_their_senders(settings))],
         exception_handlers={404: _absent, 405: _absent, 500: _failed},
         lifespan=lifespan,

@@ -255,8 +255,8 @@ class EmbeddedServer:
             arguments += ["--ui-codec-endpoint", self._codec_endpoint]
         for pragma in PRAGMAS:
             arguments += ["--sqlite-pragma", pragma]
-        for name in SEARCH_ATTRIBUTES:
-            arguments += ["--search-attribute", f"{name}=Keyword"]
+        for name, kind in SEARCH_ATTRIBUTES.items():
+            arguments += ["--search-attribute", f"{name}={kind}"]
         for key, value in DYNAMIC_CONFIG.items():
             arguments += ["--dynamic-config-value", f"{key}={value}"]
         return arguments

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import timedelta
 
 from temporalio.api.enums.v1 import IndexedValueType
@@ -12,26 +12,30 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, UpdateNa
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from workflows.attributes import ALL
+from workflows.attributes import ALL, CHANGED
 
-#: By these, runs and entities are found. All of type Keyword.
-SEARCH_ATTRIBUTES = tuple(key.name for key in ALL)
+#: By these, runs and entities are found: name and type.
+SEARCH_ATTRIBUTES = {key.name: "Datetime" if key is CHANGED else "Keyword" for key in ALL}
 #: How long the embedded server keeps closed runs; its own default is a day.
 RETENTION = timedelta(days=90)
 
 _TIMEOUT = timedelta(seconds=10)
+_TYPES = {
+    "Keyword": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    "Datetime": IndexedValueType.INDEXED_VALUE_TYPE_DATETIME,
+}
 
 
 class NamespaceUnfit(Exception):
     """The namespace isn't there, or lacks search attributes and doesn't let us add them. Says what to do."""
 
 
-async def add_search_attributes(client: Client, names: Sequence[str] = SEARCH_ATTRIBUTES) -> None:
-    """Add these, of type Keyword. Raises RPCError (ALREADY_EXISTS)."""
+async def add_search_attributes(client: Client, names: Iterable[str] = SEARCH_ATTRIBUTES) -> None:
+    """Add these. Raises RPCError (ALREADY_EXISTS)."""
     await client.operator_service.add_search_attributes(
         AddSearchAttributesRequest(
             namespace=client.namespace,
-            search_attributes=dict.fromkeys(names, IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD),
+            search_attributes={name: _TYPES[SEARCH_ATTRIBUTES[name]] for name in names},
         ),
         timeout=_TIMEOUT,
     )
@@ -44,9 +48,10 @@ async def ensure_search_attributes(client: Client) -> None:
             ListSearchAttributesRequest(namespace=client.namespace), timeout=_TIMEOUT
         )
         for name, kind in found.custom_attributes.items():
-            if name in SEARCH_ATTRIBUTES and kind != IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD:
+            wanted = SEARCH_ATTRIBUTES.get(name)
+            if wanted is not None and kind != _TYPES[wanted]:
                 raise NamespaceUnfit(
-                    f"search attribute {name} of the namespace {client.namespace} must be of type Keyword"
+                    f"search attribute {name} of the namespace {client.namespace} must be of type {wanted}"
                 )
         missing = [name for name in SEARCH_ATTRIBUTES if name not in found.custom_attributes]
         if missing:
@@ -61,7 +66,8 @@ async def ensure_search_attributes(client: Client) -> None:
             ) from error
         raise NamespaceUnfit(
             f"can't see to the search attributes of the namespace {client.namespace} ({error.message}). "
-            f"Have someone who may add these, of type Keyword: {', '.join(SEARCH_ATTRIBUTES)}"
+            f"Have someone who may add these: "
+            f"{', '.join(f'{name} ({kind})' for name, kind in SEARCH_ATTRIBUTES.items())}"
         ) from error
 
 

@@ -41,6 +41,8 @@ logger = logging.getLogger("towpath.worker")
 OTHER_VARIABLES = frozenset(
     {
         "TOWPATH_ACTOR",
+        "TOWPATH_ACTOR_GROUPS",
+        "TOWPATH_ACTOR_ROLES",
         "TOWPATH_DEBUG",
         "TOWPATH_PROJECT",
         "TOWPATH_TEST_HELM",

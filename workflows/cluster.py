@@ -28,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
     from model.projects import Action, AppliedResource, ApplyRequest, ApplyResult, ClusterSnapshot, DeleteRequest
     from model.steps import CheckStepsReport, CheckStepsRequest, DescribeStepsRequest, StepDescriptions
     from model.warehouses import Outcome
-    from workflows.tempo import history_is_long
+    from workflows.life import Life
 
 
 class ClusterView(Message):
@@ -36,6 +36,7 @@ class ClusterView(Message):
 
     tasks: dict[str, Json]
     templates: dict[str, Json]
+    channels: dict[str, Json] = Field(default_factory=dict)
     config: dict[str, Json] | None = None
     projects: list[str]
     freezes: list[Freeze] = Field(default_factory=list)
@@ -48,7 +49,7 @@ class Cluster:
     @workflow.init
     def __init__(self, state: ClusterState) -> None:
         self.state = state
-        self.changed = True
+        self.life = Life("cluster")
 
     # Messages
 
@@ -62,7 +63,7 @@ class Cluster:
             if kind == "ClusterConfig":
                 known, self.state.config = self.state.config, manifest
             else:
-                held = self.state.tasks if kind == "ClusterPromotionTask" else self.state.templates
+                held = self._held()[kind]
                 known, held[name] = held.get(name), manifest
             action = Action.CREATED if known is None else Action.CONFIGURED
             action = Action.UNCHANGED if known == manifest else action
@@ -75,7 +76,7 @@ class Cluster:
     @workflow.update
     async def delete(self, message: DeleteRequest) -> Outcome:
         """Delete a manifest of the cluster's kinds."""
-        held = {"ClusterPromotionTask": self.state.tasks, "ClusterAnalysisTemplate": self.state.templates}
+        held = self._held()
         if message.kind == "ClusterConfig" and self.state.config is not None:
             self.state.config = None
         elif held.get(message.kind, {}).pop(message.name, None) is None:
@@ -171,6 +172,7 @@ class Cluster:
         return ClusterView(
             tasks=self.state.tasks,
             templates=self.state.templates,
+            channels=self.state.channels,
             config=self.state.config,
             projects=sorted(self.state.projects),
             freezes=self.state.freezes,
@@ -190,14 +192,7 @@ class Cluster:
 
     @workflow.run
     async def run(self, state: ClusterState) -> None:
-        while True:
-            await workflow.wait_condition(lambda: self.changed)
-            self.changed = False
-            await self._tell_projects()
-            if history_is_long() and not self.changed:
-                await workflow.wait_condition(workflow.all_handlers_finished)
-                if not self.changed:
-                    workflow.continue_as_new(self.state)
+        await self.life.live(self._tell_projects, self.state)
 
     async def _tell_projects(self) -> None:
         snapshot = ClusterSnapshot(
@@ -229,5 +224,13 @@ class Cluster:
             if project in self.state.projects:
                 self.state.projects[project] = snapshot.revision
 
+    def _held(self) -> dict[str, dict[str, Json]]:
+        """The manifests that the Cluster holds, by kind and name."""
+        return {
+            "ClusterPromotionTask": self.state.tasks,
+            "ClusterAnalysisTemplate": self.state.templates,
+            "ClusterMessageChannel": self.state.channels,
+        }
+
     def _touch(self) -> None:
-        self.changed = True
+        self.life.touch()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from temporalio import workflow
 from temporalio.exceptions import (
     ApplicationError,
-    FailureError,
     WorkflowAlreadyStartedError,
-    is_cancelled_exception,
 )
 from temporalio.workflow import ParentClosePolicy
 
@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
         with_token,
         without_token,
     )
-    from model.base import Json
+    from model.base import Json, format_time
     from model.freezes import FreezeRequest, ThawRequest, active, frozen, thawed
     from model.names import CLUSTER, stage_id, warehouse_id
     from model.project_rules import bundle_for, digest, missing_references, stage_entry
@@ -44,11 +44,15 @@ with workflow.unsafe.imports_passed_through():
     from model.stages import StageConfiguration
     from model.warehouse_state import WarehouseState
     from model.warehouses import Outcome, RetireRequest, WarehouseConfiguration
-    from workflows.attributes import PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes
+    from workflows.attributes import PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes, changed
+    from workflows.life import Life
     from workflows.telling import tell
-    from workflows.tempo import history_is_long
 
 
+#: Kinds that the Project holds itself, many of each.
+HELD = ("PromotionTask", "AnalysisTemplate", "MessageChannel")
+#: How often an entity is told, and started where it isn't there, before that is given up.
+ATTEMPTS = 5
 #: Stages or Warehouses that are told of at the same time: each is a message of several kilobytes.
 AT_ONCE = 25
 
@@ -60,7 +64,7 @@ class Project:
     @workflow.init
     def __init__(self, state: ProjectState) -> None:
         self.state = state
-        self.changed = True
+        self.life = Life(f"project {state.project}")
         self.shown = ""
         self.registered = False
         self.applying = asyncio.Lock()
@@ -78,7 +82,7 @@ class Project:
             self.state.kinds.update(message.kinds)
             actions: list[AppliedResource] = []
             # What Stages refer to comes before them, Warehouses before the Stages that ask for their Freight.
-            for kind in ("Project", "ProjectConfig", "PromotionTask", "AnalysisTemplate", "Warehouse", "Stage"):
+            for kind in ("Project", "ProjectConfig", *HELD, "Warehouse", "Stage"):
                 chosen = [manifest for manifest in message.manifests if manifest["kind"] == kind]
                 for start in range(0, len(chosen), AT_ONCE):
                     actions += await asyncio.gather(
@@ -92,9 +96,9 @@ class Project:
     async def delete(self, message: DeleteRequest) -> Outcome:
         """Delete a manifest that the Project holds itself."""
         async with self.applying:
-            held = {"PromotionTask": self.state.tasks, "AnalysisTemplate": self.state.templates}.get(message.kind)
+            held = self._held(message.kind) if message.kind in HELD else None
             if message.kind == "ProjectConfig" and self.state.config is not None:
-                self.state.config = None
+                self.state.config, self.state.config_created_at = None, None
             elif held is None or held.pop(message.name, None) is None:
                 return Outcome(
                     ok=False, message=f"{message.kind} {message.name} does not exist in Project {self.state.project}"
@@ -157,12 +161,17 @@ class Project:
 
     @workflow.signal
     def retired(self, message: Retired) -> None:
-        """A Stage or Warehouse of its own has ended."""
+        """A Stage or Warehouse of its own has ended; one that was applied again meanwhile begins anew instead."""
+        entries: Mapping[str, StageEntry | WarehouseEntry]
+        entries = self.state.stages if message.kind == "Stage" else self.state.warehouses
+        entry = entries.get(message.name)
+        if entry is None or 0 < message.generation < entry.generation:
+            return
         if message.kind == "Stage":
-            self.state.stages.pop(message.name, None)
+            del self.state.stages[message.name]
             self.state.bundles.pop(message.name, None)
         else:
-            self.state.warehouses.pop(message.name, None)
+            del self.state.warehouses[message.name]
         self._touch()
 
     @workflow.signal
@@ -181,12 +190,15 @@ class Project:
             config=self.state.config,
             tasks=self.state.tasks,
             templates=self.state.templates,
+            channels=self.state.channels,
             stages=self.state.stages,
             warehouses=self.state.warehouses,
             cluster_tasks=sorted(self.state.cluster.tasks),
             cluster_templates=sorted(self.state.cluster.templates),
             freezes=[*self.state.cluster.freezes, *self.state.freezes],
             warnings=missing_references(self.state),
+            created_at=self.state.created_at,
+            config_created_at=self.state.config_created_at,
         )
 
     @workflow.query
@@ -204,24 +216,17 @@ class Project:
     @workflow.run
     async def run(self, state: ProjectState) -> None:
         self.state.created_at = self.state.created_at or workflow.now()
-        while not self.state.retired:
-            await workflow.wait_condition(lambda: self.changed)
-            self.changed = False
-            try:
-                await self._register()
-                async with self.applying:
-                    await self._send_bundles()
-            except FailureError as error:
-                if is_cancelled_exception(error):
-                    raise
-                workflow.logger.error("project %s: %s", self.state.project, error)
-            self._show()
-            if history_is_long() and not self.changed and not self.state.retired:
-                await workflow.wait_condition(workflow.all_handlers_finished)
-                if not self.changed:
-                    workflow.continue_as_new(self.state)
+        await self.life.live(self._reconcile, self.state, lambda: self.state.retired)
         await tell(CLUSTER, "deregister", self.state.project)
         await workflow.wait_condition(workflow.all_handlers_finished)
+
+    async def _reconcile(self) -> None:
+        try:
+            await self._register()
+            async with self.applying:
+                await self._send_bundles()
+        finally:
+            self._show()
 
     async def _register(self) -> None:
         """Hear from the Cluster of what belongs to no Project."""
@@ -240,9 +245,10 @@ class Project:
                 self.state.manifest = manifest
             else:
                 self.state.config = manifest
+                self.state.config_created_at = self.state.config_created_at or workflow.now()
             return _action(known, manifest)
-        if kind in ("PromotionTask", "AnalysisTemplate"):
-            held = self.state.tasks if kind == "PromotionTask" else self.state.templates
+        if kind in HELD:
+            held = self._held(kind)
             action = _action(held.get(name), manifest)
             held[name] = manifest
             return action
@@ -259,6 +265,14 @@ class Project:
             await self._configure_warehouse(name, manifest, self.state.revision, created=entry is None)
         return Action.CREATED if entry is None else Action.CONFIGURED
 
+    def _held(self, kind: str) -> dict[str, Json]:
+        """The manifests of a kind that the Project holds itself, by name."""
+        return {
+            "PromotionTask": self.state.tasks,
+            "AnalysisTemplate": self.state.templates,
+            "MessageChannel": self.state.channels,
+        }[kind]
+
     async def _configure_stage(self, name: str, manifest: dict[str, Json], generation: int, *, created: bool) -> None:
         entry = stage_entry(manifest, generation)
         self.state.stages[name] = entry
@@ -266,55 +280,69 @@ class Project:
         self.state.bundles[name] = digest(bundle.model_dump(mode="json"))
         self.state.revision += 1
         bundle.revision = self.state.revision
-        message = StageConfiguration(
-            project=self.state.project, name=name, generation=generation, manifest=manifest, bundle=bundle
-        )
-        workflow_id = stage_id(self.state.project, name)
-        start = StageState(
-            project=self.state.project, name=name, generation=generation, manifest=manifest, bundle=bundle
-        )
-        if not created and await tell(workflow_id, "configure", message):
-            return
-        try:
-            await workflow.start_child_workflow(
-                "Stage",
-                start,
-                id=workflow_id,
-                parent_close_policy=ParentClosePolicy.ABANDON,
-                search_attributes=attributes({PROJECT: self.state.project, STAGE: name}),
-                memo={SUMMARY: {"generation": generation}},
-                static_summary=f"Stage {name} of Project {self.state.project}",
-            )
-        except WorkflowAlreadyStartedError:
-            await tell(workflow_id, "configure", message)
+        known: dict[str, Any] = {
+            "project": self.state.project,
+            "name": name,
+            "generation": generation,
+            "manifest": manifest,
+        }
+        message = StageConfiguration(**known, bundle=bundle)
+        await self._bring("Stage", entry, message, StageState(**known, bundle=bundle), created=created)
 
     async def _configure_warehouse(
         self, name: str, manifest: dict[str, Json], generation: int, *, created: bool
     ) -> None:
-        self.state.warehouses[name] = WarehouseEntry(generation=generation, digest=digest(manifest))
-        workflow_id = warehouse_id(self.state.project, name)
-        message = WarehouseConfiguration(
-            project=self.state.project, name=name, generation=generation, manifest=manifest
+        entry = self.state.warehouses[name] = WarehouseEntry(generation=generation, digest=digest(manifest))
+        known: dict[str, Any] = {
+            "project": self.state.project,
+            "name": name,
+            "generation": generation,
+            "manifest": manifest,
+        }
+        await self._bring(
+            "Warehouse",
+            entry,
+            WarehouseConfiguration(**known),
+            WarehouseState(**known),
+            created=created,
         )
-        start = WarehouseState(project=self.state.project, name=name, generation=generation, manifest=manifest)
-        if not created and await tell(workflow_id, "configure", message):
-            return
-        try:
-            await workflow.start_child_workflow(
-                "Warehouse",
-                start,
-                id=workflow_id,
-                parent_close_policy=ParentClosePolicy.ABANDON,
-                search_attributes=attributes({PROJECT: self.state.project, WAREHOUSE: name}),
-                memo={SUMMARY: {"generation": generation}},
-                static_summary=f"Warehouse {name} of Project {self.state.project}",
-            )
-        except WorkflowAlreadyStartedError:
-            await tell(workflow_id, "configure", message)
         if created:
-            for stage, entry in sorted(self.state.stages.items()):
-                if name in entry.origins:
+            for stage, asking in sorted(self.state.stages.items()):
+                if name in asking.origins:
                     await tell(stage_id(self.state.project, stage), "warehouse_created", name)
+
+    async def _bring(
+        self,
+        kind: Literal["Stage", "Warehouse"],
+        entry: StageEntry | WarehouseEntry,
+        message: StageConfiguration | WarehouseConfiguration,
+        start: StageState | WarehouseState,
+        *,
+        created: bool,
+    ) -> None:
+        """Tell a Stage or Warehouse what it is to be, or start it. One just ending may be neither there nor gone."""
+        named, attribute = (stage_id, STAGE) if kind == "Stage" else (warehouse_id, WAREHOUSE)
+        workflow_id = named(self.state.project, message.name)
+        for _ in range(ATTEMPTS):
+            if not created and await tell(workflow_id, "configure", message):
+                return
+            created = False
+            try:
+                await workflow.start_child_workflow(
+                    kind,
+                    start,
+                    id=workflow_id,
+                    parent_close_policy=ParentClosePolicy.ABANDON,
+                    search_attributes=attributes({PROJECT: self.state.project, attribute: message.name}),
+                    memo={SUMMARY: {"generation": message.generation}},
+                    static_summary=f"{kind} {message.name} of Project {self.state.project}",
+                )
+            except WorkflowAlreadyStartedError:
+                continue
+            return
+        # So that applying it again is no matter of "unchanged".
+        entry.digest = ""
+        raise ApplicationError(f"{kind} {message.name} is just being deleted: apply again", non_retryable=True)
 
     async def _send_bundles(self) -> None:
         """Send each Stage what it needs of the Project, where that has changed."""
@@ -330,7 +358,7 @@ class Project:
                 self.state.bundles[name] = content
 
     def _touch(self) -> None:
-        self.changed = True
+        self.life.touch()
 
     def _show(self) -> None:
         receivers = (self.state.config or {}).get("spec", {}).get("webhookReceivers", [])
@@ -338,6 +366,7 @@ class Project:
             "stages": len(self.state.stages),
             "warehouses": len(self.state.warehouses),
             "receivers": len(receivers),
+            "createdAt": format_time(self.state.created_at) if self.state.created_at else None,
         }
         access = self.access()
         if access.roles or access.tokens:
@@ -346,6 +375,7 @@ class Project:
         if repr(glance) != self.shown:
             self.shown = repr(glance)
             workflow.upsert_memo({SUMMARY: glance})
+        workflow.upsert_search_attributes(changed(workflow.now()))
         warnings = "\n".join(f"- {sentence}" for sentence in missing_references(self.state))
         workflow.set_current_details(
             f"**Project {self.state.project}**: {len(self.state.warehouses)} Warehouses, "

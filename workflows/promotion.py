@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -32,10 +33,13 @@ with workflow.unsafe.imports_passed_through():
         PromotionFinished,
         PromotionRecord,
         PromotionRequest,
+        PromotionSummary,
         PromotionView,
         Refused,
+        StepGlance,
         StepRecord,
     )
+    from model.questions import Answer, Answered, Question, output_of, refusal, response_to, verdict, waiting
     from model.references import HealthCheckStep
     from model.resources.promotion import PromotionPhase
     from model.steps import (
@@ -50,7 +54,7 @@ with workflow.unsafe.imports_passed_through():
         StepResult,
         StepStatus,
     )
-    from workflows.attributes import phase_update
+    from workflows.attributes import SUMMARY, WAITS, changed, phase_update
     from workflows.links import link
 
 #: A waiting Promotion asks again after this time, then after twice that, … : a Stage may have been recreated.
@@ -60,10 +64,15 @@ ASK_AGAIN_AT_MOST = timedelta(hours=6)
 HEARTBEAT = timedelta(seconds=5)
 #: A host's queue has ample slots: what isn't started there in this time is lost with its host.
 START_ON_HOST = timedelta(seconds=10)
+#: So much of what a Promotion waits for stands in lists.
+WAITS_SHOWN = 300
 #: How long all steps that clean up after an abort may take together.
 CLEANING_UP = timedelta(minutes=10)
 #: The ids of FanOuts begin so.
 FANOUT = "fanout/"
+#: How many steps, and how much of the message, lists know: memos are kept small.
+GLANCED = 40
+MESSAGE = 500
 #: Bounds a single attempt of a step; liveness is the heartbeat's business.
 LONGEST_ATTEMPT = timedelta(hours=6)
 
@@ -166,6 +175,35 @@ class Promotion:
         refused = self.refusal is not None
         return Admission(accepted=not refused, name=self.request.name, reason=self.refusal or "")
 
+    @workflow.update
+    def answer(self, message: Answer) -> Answered:
+        """Somebody answers the step that asks; what the validator refuses leaves no trace in the history."""
+        record, question = self._asked(message.step)
+        record.responses.append(response_to(question, message, workflow.now()))
+        self._show_waiting(record, question)
+        decided = verdict(question, record.responses) is not None
+        return Answered(step=record.alias, waiting="" if decided else record.message)
+
+    @answer.validator
+    def check_answer(self, message: Answer) -> None:
+        record, question = self._asked(message.step)
+        reason = refusal(record.alias, question, record.responses, message)
+        if reason:
+            raise ApplicationError(reason, non_retryable=True)
+
+    def _asked(self, alias: str) -> tuple[StepRecord, Question]:
+        """The step that is answered: the one that asks now, or the one named. Raises ApplicationError."""
+        asking = [record for record in self.records if record.question is not None]
+        named = [record for record in asking if record.alias == alias] if alias else asking[-1:]
+        for record in named:
+            assert record.question is not None
+            if record.status is StepStatus.RUNNING or verdict(record.question, record.responses) is not None:
+                return record, record.question
+            status = record.status.value if record.status else ""
+            raise ApplicationError(f"step {record.alias} asks no longer: it is {status}", non_retryable=True)
+        what = f"step {alias}" if alias else "no step"
+        raise ApplicationError(f"{what} of Promotion {self.request.name} asks for anything now", non_retryable=True)
+
     @workflow.query
     def record(self) -> PromotionRecord:
         """The frozen plan and how far it came, for a rerun."""
@@ -255,7 +293,7 @@ class Promotion:
     async def _run_steps(self) -> None:
         assert self.plan is not None
         if self.request.granted is None:
-            workflow.upsert_search_attributes(phase_update(PromotionPhase.RUNNING))
+            workflow.upsert_search_attributes([*phase_update(PromotionPhase.RUNNING), *changed(workflow.now())])
         for index, step in enumerate(self.plan.steps):
             if index < self.done:
                 continue
@@ -272,6 +310,7 @@ class Promotion:
         record = self.records[index]
         self._show()
         record.started_at, record.status = workflow.now(), StepStatus.RUNNING
+        self._show_progress()
         await self._run_step(index, step)
         record.finished_at = workflow.now()
 
@@ -286,6 +325,9 @@ class Promotion:
                     await self._rebuild(index)
                     record.rebuilds += 1
                 result = await self._execute(index, step, repeated=repeated)
+                self._succeed(record, result)
+                if result.question is not None:
+                    await self._ask(record, step, result.question)
             except Woken:
                 needs_rebuild = False
                 continue
@@ -298,9 +340,36 @@ class Promotion:
                 continue
             except ApplicationError as error:
                 self._fail(record, error)
-                return
-            self._succeed(record, result)
             return
+
+    async def _ask(self, record: StepRecord, step: PlannedStep, question: Question) -> None:
+        """Wait until people's answers have decided the step, without a worker. Raises ApplicationError at its end."""
+        record.question = question
+        self._show_waiting(record, question)
+        bound = self._bound(record, step, rebuild=False)
+        remaining = None if bound is None else max(bound.until - workflow.now(), timedelta(0))
+        # An answer may come in the same moment as the timeout: then it counts.
+        with suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: verdict(question, record.responses) is not None,
+                timeout=remaining,
+                timeout_summary=f"{record.alias}: until it times out",
+            )
+        workflow.upsert_memo({WAITS: None})
+        decided = verdict(question, record.responses)
+        if decided is None:
+            assert bound is not None
+            raise _errored(f"{bound.message}: it {waiting(question, record.responses)}")
+        record.status = StepStatus.SUCCEEDED if decided.approved else StepStatus.FAILED
+        record.message = decided.message
+
+    def _show_waiting(self, record: StepRecord, question: Question) -> None:
+        """What a step waits for, where people look: its message and output, the list of Promotions, Temporal's UI."""
+        record.output = output_of(question, record.responses)
+        if verdict(question, record.responses) is None:
+            record.message = waiting(question, record.responses)
+            workflow.upsert_memo({WAITS: f"{record.alias} {record.message}"[:WAITS_SHOWN]})
+        self._show()
 
     async def _execute(
         self, index: int, step: PlannedStep, *, repeated: bool = False, rebuild: bool = False
@@ -442,7 +511,7 @@ class Promotion:
         if self.expiry is not None:
             self.phase, self.message = PromotionPhase.ERRORED, self.expiry
             return await self._close()
-        workflow.upsert_search_attributes(phase_update(None))
+        workflow.upsert_search_attributes([*phase_update(None), *changed(workflow.now())])
         self._show()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._result()
@@ -488,7 +557,8 @@ class Promotion:
 
     async def _close(self) -> PromotionFinished:
         self.finished_at = workflow.now()
-        workflow.upsert_search_attributes(phase_update(self.phase))
+        workflow.upsert_search_attributes([*phase_update(self.phase), *changed(workflow.now())])
+        self._show_progress()
         self._show()
         result = self._result()
         await self._tell_stage("finished", result)
@@ -543,6 +613,27 @@ class Promotion:
             self.done = len(self.request.rerun.done)
             self.records[: self.done] = [record.model_copy() for record in self.request.rerun.done]
             self.health_checks = list(self.request.rerun.health_checks)
+
+    def _show_progress(self) -> None:
+        """Write the memo that lists are made from: once per step, and at the end."""
+        glance = PromotionSummary(
+            freight_alias=self.freight_alias,
+            actor=self.request.actor,
+            message=self.message[:MESSAGE],
+            started_at=self.started_at,
+            finished_at=self.finished_at,
+            steps=[
+                StepGlance(
+                    alias=record.alias,
+                    uses=record.uses,
+                    status=record.status,
+                    started_at=record.started_at,
+                    finished_at=record.finished_at,
+                )
+                for record in self.records[:GLANCED]
+            ],
+        )
+        workflow.upsert_memo({SUMMARY: glance})
 
     def _show(self) -> None:
         """What the Temporal UI shows of the run."""

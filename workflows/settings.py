@@ -110,6 +110,12 @@ class WebSettings(ClientSettings):
         description="Whether the REST API and the pages are served. False: webhook receivers and health alone, for "
         "which nobody has to log in.",
     )
+    temporal_ui_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s?#]+)?$",
+        description="URL of Temporal's own UI, to which the page links: `https://temporal.example.com`. Empty: that of "
+        "`towpath up`; of `towpath web` there are no such links.",
+    )
     web_url: str = Field(
         default="",
         pattern=r"^(https?://[^\s/?#@]+/?)?$",

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError, is_cancelled_exception
+from temporalio.exceptions import FailureError
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from model.annotations import read_settings
     from model.base import Json
     from model.candidates import candidates, find_freight, freight_availability
+    from model.conditions import note
     from model.explanation import StageExplanation, explain
     from model.freezes import FreezeRequest, ThawRequest, active, frozen, thawed
     from model.freight_status import FreightRecord
@@ -62,8 +64,9 @@ with workflow.unsafe.imports_passed_through():
         why_wait,
     )
     from model.stage_state import QueueEntry, RunningPromotion, RunningVerification, StageState
-    from model.stage_view import describe, summary
+    from model.stage_view import conditions, describe, summary
     from model.stages import (
+        StageBundle,
         StageConfiguration,
         Turn,
         TurnKind,
@@ -82,12 +85,12 @@ with workflow.unsafe.imports_passed_through():
         WarehouseSnapshot,
         merged_metadata,
     )
-    from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes
+    from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, SUMMARY, WAREHOUSE, attributes, changed
     from workflows.health_watch import HealthWatch
     from workflows.holder_watch import HolderWatch
+    from workflows.life import Life
     from workflows.stage_details import details
     from workflows.telling import tell
-    from workflows.tempo import Alarm, history_is_long
 
 #: How many collections, and verifications of each, are remembered.
 HISTORY = 10
@@ -95,8 +98,6 @@ HISTORY = 10
 SETTLED = 50
 #: How many Freight names with a failed Promotion are remembered.
 OUTCOMES = 200
-#: Pause before a look that failed is repeated.
-AGAIN = timedelta(seconds=30)
 #: How long an answer of a Warehouse about Freight unknown here is waited for.
 ANSWER = timedelta(seconds=10)
 
@@ -109,9 +110,12 @@ class Stage:
     def __init__(self, state: StageState) -> None:
         self.state = state
         self.stage: StageManifest | None = None
-        self.changed = True
+        #: An entity of this name that was applied while this one took its leave.
+        self.successor: StageState | None = None
+        self.life = Life(f"stage {state.name}")
         self.shown = ""
-        self.alarm = Alarm(self._touch)
+        #: Digest of what `describe` last showed.
+        self.described = ""
         self.health_watch = HealthWatch(self._health_changed)
         self.holder_watch = HolderWatch(self._holder_ended)
         self._read_manifest()
@@ -121,6 +125,9 @@ class Stage:
     @workflow.signal
     def configure(self, message: StageConfiguration) -> None:
         """A new manifest or a new bundle of what it refers to; takes effect for the next Promotion."""
+        if self.state.retired:
+            self._succeed(message)
+            return
         if message.manifest is not None and message.generation > self.state.generation:
             self.state.manifest, self.state.generation = message.manifest, message.generation
             self._read_manifest()
@@ -221,6 +228,7 @@ class Stage:
         if merged is None:
             return Outcome(ok=False, message=f"metadata of Stage {self.state.name} would be larger than 16 KiB")
         self.state.metadata = merged
+        self._touch()
         return Outcome(message=f"metadata of Stage {self.state.name} is set")
 
     @workflow.update
@@ -308,21 +316,10 @@ class Stage:
     @workflow.run
     async def run(self, state: StageState) -> None:
         self.state.created_at = self.state.created_at or workflow.now()
-        while not self.state.retired:
-            await workflow.wait_condition(lambda: self.changed)
-            self.changed = False
-            try:
-                await self._reconcile()
-            except FailureError as error:
-                if is_cancelled_exception(error):
-                    raise
-                workflow.logger.error("stage %s: %s", self.state.name, error)
-                self.alarm.set(workflow.now() + AGAIN)
-            if history_is_long() and not self.changed and not self.state.retired:
-                await workflow.wait_condition(workflow.all_handlers_finished)
-                if not self.changed:
-                    workflow.continue_as_new(self.state)
+        await self.life.live(self._reconcile, self.state, lambda: self.state.retired)
         await self._take_leave()
+        if self.successor is not None:
+            workflow.continue_as_new(self.successor)
 
     async def _reconcile(self) -> None:
         """One look at everything, in Kargo's order. Safe to repeat at any time."""
@@ -889,9 +886,10 @@ class Stage:
     async def _report(self) -> None:
         """Tell each Warehouse the whole of what there is to say about its Freight, if that has changed."""
         kept = {piece.name for collection in self.state.history for piece in collection.references()}
-        kept |= {entry.freight.name for entry in self.state.queue}
+        wanted = {entry.freight.name for entry in self.state.queue}
         if self.state.promoting is not None:
-            kept |= {piece.name for piece in self.state.promoting.collection.references()}
+            wanted |= {piece.name for piece in self.state.promoting.collection.references()}
+        kept |= wanted
         current = self.state.current()
         for name in self._warehouses():
             here = [piece for piece in current.references() if piece.origin.name == name] if current else []
@@ -913,6 +911,7 @@ class Stage:
                 current={piece.name: self.state.entered.get(piece.name, workflow.now()) for piece in here},
                 verified=dict(sorted(marks.items())),
                 kept=sorted(kept),
+                promoting=sorted(wanted),
             )
             digest = hashlib.sha256(report.model_dump_json().encode()).hexdigest()[:16]
             if self.state.reported.get(name) == digest or (name not in self.state.reported and not kept and not marks):
@@ -940,7 +939,8 @@ class Stage:
                 stage=self.state.name, revision=self.state.generation + 1, request=None, forget=True
             )
             await self._tell_warehouse(name, "subscribe", message)
-        await tell(project_id(self.state.project), "retired", Retired(kind="Stage", name=self.state.name))
+        farewell = Retired(kind="Stage", name=self.state.name, generation=self.state.generation)
+        await tell(project_id(self.state.project), "retired", farewell)
         await workflow.wait_condition(workflow.all_handlers_finished)
         # Who asked too late hears it, too, rather than waiting to ask again.
         while self.state.inbox:
@@ -949,7 +949,20 @@ class Stage:
     # Odds and ends of the loop
 
     def _touch(self) -> None:
-        self.changed = True
+        self.life.touch()
+
+    def _succeed(self, message: StageConfiguration) -> None:
+        """Applied again while it takes its leave: the Stage begins anew, without anything of what it was."""
+        if message.manifest is not None and message.generation > self.state.generation:
+            self.successor = StageState(
+                project=self.state.project,
+                name=self.state.name,
+                generation=message.generation,
+                manifest=message.manifest,
+                bundle=message.bundle or StageBundle(revision=0),
+            )
+        elif self.successor is not None and message.bundle is not None:
+            self.successor.bundle = message.bundle
 
     def _read_manifest(self) -> None:
         if self.state.manifest is not None:
@@ -962,7 +975,17 @@ class Stage:
         if text != self.shown:
             self.shown = text
             workflow.upsert_memo({SUMMARY: glance})
+        self.state.transitions = note(conditions(self.state, self._waiting()), self.state.transitions, workflow.now())
+        described = self._described()
+        if described != self.described:
+            self.described = described
+            workflow.upsert_search_attributes(changed(workflow.now()))
         workflow.set_current_details(details(self.state, glance))
+
+    def _described(self) -> str:
+        """A digest of what is shown of the Stage; of its manifest the generation tells."""
+        status = self.describe()["status"]
+        return hashlib.sha256(json.dumps(status, sort_keys=True).encode()).hexdigest()[:16]
 
     def _set_alarm(self) -> None:
         """Wake up by itself when time alone changes something."""
@@ -976,4 +999,4 @@ class Stage:
         if needs_verification(self.stage, self.state):
             moments.append(self.state.settling_until)
         moments += [asked + ANSWER for asked in self.state.asked.values()]
-        self.alarm.set(min((moment for moment in moments if moment is not None and moment > now), default=None))
+        self.life.alarm.set(min((moment for moment in moments if moment is not None and moment > now), default=None))

@@ -13,6 +13,7 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 with workflow.unsafe.imports_passed_through():
     from model.aliases import new_alias
     from model.base import Json
+    from model.conditions import note
     from model.discovery import (
         DiscoveryReport,
         DiscoveryRequest,
@@ -40,9 +41,10 @@ with workflow.unsafe.imports_passed_through():
         newest_first,
         relevant,
         take_report,
+        why_not_deleted,
     )
     from model.warehouse_state import WarehouseState
-    from model.warehouse_view import describe, summary
+    from model.warehouse_view import conditions, describe, summary
     from model.warehouses import (
         AliasRequest,
         ApproveRequest,
@@ -56,15 +58,15 @@ with workflow.unsafe.imports_passed_through():
         RetireRequest,
         StageReport,
         StageSubscription,
+        WarehouseChanges,
         WarehouseConfiguration,
         WarehouseSnapshot,
         merged_metadata,
     )
-    from workflows.attributes import SUMMARY
-    from workflows.tempo import Alarm, history_is_long
+    from workflows.attributes import SUMMARY, changed
+    from workflows.life import Life
+    from workflows.telling import tell
 
-#: Pause before a look that failed is repeated.
-AGAIN = timedelta(seconds=30)
 #: How long a refresh that is waited for may take.
 LONGEST_REFRESH = timedelta(minutes=5)
 #: Pause after which the Schedule is tried again, where even retries gave up.
@@ -85,13 +87,16 @@ class Warehouse:
         self.warehouse: WarehouseManifest | None = None
         #: The URLs that webhooks find it by.
         self.subscribes: list[str] = []
-        self.changed = True
+        #: An entity of this name that was applied while this one took its leave.
+        self.successor: WarehouseState | None = None
+        self.life = Life(f"warehouse {state.name}")
         self.shown = ""
+        #: What tells whether there is anything new to show.
+        self.seen: object = None
         self.waiting_tokens: set[str] = set()
         self.new_reports: list[DiscoveryReport] = []
         self.inquiries: list[FanOutInquiry] = []
         self.scheduling: asyncio.Task[None] | None = None
-        self.alarm = Alarm(self._touch)
         self._read_manifest()
 
     # Messages
@@ -99,6 +104,9 @@ class Warehouse:
     @workflow.signal
     def configure(self, message: WarehouseConfiguration) -> None:
         """A new manifest; the latest generation wins."""
+        if self.state.retired:
+            self._succeed(message)
+            return
         if message.generation > self.state.generation:
             self.state.manifest, self.state.generation = message.manifest, message.generation
             self._read_manifest()
@@ -166,6 +174,7 @@ class Warehouse:
         if message.stage in record.approved_for:
             return Outcome(message=f"Freight {record.alias} was approved for Stage {message.stage} already")
         record.approved_for[message.stage] = workflow.now()
+        self.state.touch(record)
         self._touch()
         return Outcome(message=f"Freight {record.alias} is approved for Stage {message.stage}")
 
@@ -198,14 +207,13 @@ class Warehouse:
 
     @workflow.update
     async def delete_freight(self, message: DeleteFreightRequest) -> Outcome:
-        """Forget Freight. Refused while a Stage holds it."""
+        """Forget Freight. Refused while a Stage holds it, or a Promotion waits or runs with it."""
         record = self.state.freight.get(message.freight)
         if record is None:
             return Outcome(ok=False, message=f"Freight {message.freight} does not exist in Warehouse {self.state.name}")
-        if record.currently_in:
-            held = ", ".join(sorted(record.currently_in))
-            return Outcome(ok=False, message=f"it is in {held}: promote other Freight there first")
-        del self.state.freight[record.name]
+        if reason := why_not_deleted(self.state, record.name):
+            return Outcome(ok=False, message=reason)
+        self.state.forget(record.name)
         self._touch()
         return Outcome(message=f"Freight {record.name} ({record.alias}) is deleted")
 
@@ -219,6 +227,7 @@ class Warehouse:
         if holder is not None:
             return Outcome(ok=False, message=f"alias {message.alias} is in use by Freight {holder.name}")
         record.alias = message.alias
+        self.state.touch(record)
         self._touch()
         return Outcome(message=f"Freight {record.name} has the alias {message.alias}")
 
@@ -232,6 +241,7 @@ class Warehouse:
         if merged is None:
             return Outcome(ok=False, message=f"metadata of Freight {record.name} would be larger than 16 KiB")
         record.metadata = merged
+        self.state.touch(record)
         self._touch()
         return Outcome(message=f"metadata of Freight {record.name} is set")
 
@@ -240,10 +250,13 @@ class Warehouse:
         """Look now. With `wait`, returns when the look is over."""
         token = str(workflow.uuid4())
         self.state.last_refresh = token
+        self._touch()
         if message.wait:
             self.waiting_tokens.add(token)
         if not await self._look_now(token):
             self.waiting_tokens.discard(token)
+            self.state.handled_refresh = token
+            self._touch()
             return Outcome(ok=False, message=f"Warehouse {self.state.name} could not be refreshed: no worker answered")
         if not message.wait:
             return Outcome(message=f"Warehouse {self.state.name} is being refreshed")
@@ -283,6 +296,20 @@ class Warehouse:
         ]
 
     @workflow.query
+    def changes(self, since: int) -> WarehouseChanges:
+        """The Warehouse, and what has changed of its Freight since a revision; 0, or one long gone: all of it."""
+        state = self.state
+        whole = since <= 0 or since < state.forgotten_before or since > state.revision
+        return WarehouseChanges(
+            revision=state.revision,
+            whole=whole,
+            created_at=state.created_at,
+            warehouse=describe(state),
+            freight=[record for record in state.freight.values() if whole or record.revision > since],
+            forgotten=[] if whole else [name for name, revision in state.forgotten.items() if revision > since],
+        )
+
+    @workflow.query
     def export(self) -> WarehouseState:
         """The whole state, for backups."""
         return self.state
@@ -292,21 +319,16 @@ class Warehouse:
     @workflow.run
     async def run(self, state: WarehouseState) -> None:
         self.state.created_at = self.state.created_at or workflow.now()
-        while not self.state.retired:
-            await workflow.wait_condition(lambda: self.changed)
-            self.changed = False
-            try:
-                await self._reconcile()
-            except FailureError as error:
-                if is_cancelled_exception(error):
-                    raise
-                workflow.logger.error("warehouse %s: %s", self.state.name, error)
-                self.alarm.set(workflow.now() + AGAIN)
-            if history_is_long() and not self.changed and not self.state.retired and not self.waiting_tokens:
-                await workflow.wait_condition(workflow.all_handlers_finished)
-                if not self.changed:
-                    workflow.continue_as_new(self.state)
+        heralded, self.state.heralded = self.state.heralded, []
+        for stage in heralded:
+            await tell(stage_id(self.state.project, stage), "warehouse_created", self.state.name)
+        await self.life.live(
+            self._reconcile, self.state, lambda: self.state.retired, may_renew=lambda: not self.waiting_tokens
+        )
         await self._take_leave()
+        if self.successor is not None:
+            self.successor.heralded = sorted(self.state.subscriptions)
+            workflow.continue_as_new(self.successor)
 
     async def _reconcile(self) -> None:
         if self.scheduling is None or self.scheduling.done():
@@ -408,8 +430,10 @@ class Warehouse:
         self.new_reports.clear()
 
     def _answered(self, report: DiscoveryReport) -> None:
-        for token in [report.token, *report.answered]:
-            self.waiting_tokens.discard(token)
+        tokens = [report.token, *report.answered]
+        self.waiting_tokens.difference_update(tokens)
+        if self.state.last_refresh in tokens:
+            self.state.handled_refresh = self.state.last_refresh
 
     def _make_freight(self, report: DiscoveryReport) -> None:
         """At most one piece per discovery, and none that exists already."""
@@ -434,6 +458,7 @@ class Warehouse:
             reference=reference, alias=alias or new_alias(workflow.random(), taken), discovered_at=workflow.now()
         )
         self.state.freight[reference.name] = record
+        self.state.touch(record)
         return record
 
     def _collect(self) -> None:
@@ -444,7 +469,7 @@ class Warehouse:
             self.state.freight, protected, workflow.now(), retained=retention.pieces, min_age=retention.age
         )
         for name in old:
-            del self.state.freight[name]
+            self.state.forget(name)
 
     # What others hear
 
@@ -513,7 +538,8 @@ class Warehouse:
                 workflow.logger.info("discovery %s was over already: %s", self.state.watcher, error)
         try:
             project = workflow.get_external_workflow_handle(project_id(self.state.project))
-            await project.signal("retired", Retired(kind="Warehouse", name=self.state.name))
+            farewell = Retired(kind="Warehouse", name=self.state.name, generation=self.state.generation)
+            await project.signal("retired", farewell)
         except FailureError as error:
             workflow.logger.info("project %s could not be told: %s", self.state.project, error)
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -521,7 +547,17 @@ class Warehouse:
     # Odds and ends of the loop
 
     def _touch(self) -> None:
-        self.changed = True
+        self.life.touch()
+
+    def _succeed(self, message: WarehouseConfiguration) -> None:
+        """Applied again while it takes its leave: the Warehouse begins anew, without anything of what it was."""
+        if message.manifest is not None and message.generation > self.state.generation:
+            self.successor = WarehouseState(
+                project=self.state.project,
+                name=self.state.name,
+                generation=message.generation,
+                manifest=message.manifest,
+            )
 
     def _read_manifest(self) -> None:
         if self.state.manifest is not None:
@@ -529,6 +565,14 @@ class Warehouse:
             self.subscribes = subscribed_urls(self.warehouse.spec)
 
     def _show(self) -> None:
+        state, report = self.state, self.state.report
+        looked = report and (report.observed, report.discovered_at, report.error, report.criteria)
+        state.transitions = note(conditions(state), state.transitions, workflow.now())
+        refreshed = state.last_refresh, state.handled_refresh
+        seen = (state.generation, state.revision, looked, state.failing_since, state.no_freight, refreshed)
+        if seen != self.seen:
+            self.seen = seen
+            workflow.upsert_search_attributes(changed(workflow.now()))
         glance = summary(self.state, self.subscribes)
         text = repr(glance)
         if text != self.shown:

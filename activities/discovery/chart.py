@@ -13,7 +13,7 @@ import hashlib
 import httpx
 from pydantic import BaseModel, Field
 
-from activities.credentials import Credential, CredentialKind, CredentialUnsupported
+from activities.credentials import Credential, CredentialKind, CredentialUnusable
 from activities.discovery.image import registry_failure
 from activities.discovery.look import Look, LookFailed, subscriber
 from activities.registry.chart_index import MAX_INDEX, BadIndex, versions_of
@@ -56,7 +56,7 @@ async def find_charts(subscription: RepoSubscription, look: Look) -> ChartDiscov
         credential = await asyncio.to_thread(look.credentials.find, look.project, CredentialKind.HELM, chart.repo_url)
         found = await (_from_oci if oci else _from_index)(chart, credential, look)
         versions = chart_versions(found, constraint=chart.semver_constraint, strict=oci)
-    except (CredentialUnsupported, SelectionError) as error:
+    except (CredentialUnusable, SelectionError) as error:
         raise LookFailed(str(error)) from error
     except RegistryError as error:
         raise registry_failure(error) from error

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field
 
-from activities.credentials import CredentialKind, CredentialUnsupported
+from activities.credentials import CredentialKind, CredentialUnusable
 from activities.discovery.look import Look, LookFailed, subscriber
 from activities.git.errors import GitError, GitTimeout, RemoteBusy, RemoteUnreachable
 from activities.git.history import Commit, History, Tag, history
@@ -57,7 +57,7 @@ async def find_commits(subscription: RepoSubscription, look: Look) -> GitDiscove
         remote = await asyncio.to_thread(_remote, git, look)
         async with look.asking(_host(git.repo_url)):
             commits = await _GitLook(git, remote, look).commits()
-    except (GitError, CredentialUnsupported) as error:
+    except (GitError, CredentialUnusable) as error:
         raise _failure(error) from error
     return GitDiscoveryResult(repo_url=git.repo_url, commits=commits, subscription_name=subscription.name)
 
@@ -289,7 +289,7 @@ def _host(repo_url: str) -> str:
     return urlsplit(repo_url).netloc.rpartition("@")[2] or repo_url.partition(":")[0].rpartition("@")[2]
 
 
-def _failure(error: GitError | CredentialUnsupported) -> LookFailed:
+def _failure(error: GitError | CredentialUnusable) -> LookFailed:
     if isinstance(error, RemoteBusy):
         plight = "it takes no more requests for now"
         return LookFailed(str(error), plight=plight, limited=True, retry_after=error.retry_after)

@@ -1,7 +1,8 @@
 """Looking for images: the tags of a repository, and what the best of them point at (Kargo: pkg/image).
 
-A tag that was read once is taken to stay what it was, until somebody asks for a look or an hour has passed; then
-its digest is asked for again. So an unchanged list of tags costs one request. With `cacheByTag` a tag stays for good.
+Each look asks for the digest of the best candidate, which is what Freight is made of; another tag that was read once is
+taken to stay what it was, until that one moves, somebody asks for a look, or an hour has passed. So an unchanged list
+of tags costs two requests. With `cacheByTag` a tag stays for good, and it costs one.
 The strategy Digest follows one tag that is expected to move: each look asks for its digest, with one request too.
 """
 
@@ -13,7 +14,7 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, Field
 
-from activities.credentials import CredentialKind, CredentialUnsupported
+from activities.credentials import CredentialKind, CredentialUnusable
 from activities.discovery.look import CacheByTagPolicy, Look, LookFailed, subscriber
 from activities.registry.client import Login, Repository
 from activities.registry.description import ImageDescription, Platform
@@ -91,7 +92,7 @@ async def find_images(subscription: RepoSubscription, look: Look) -> ImageDiscov
 def _login(image: ImageSubscription, look: Look) -> Login | None:
     try:
         credential = look.credentials.find(look.project, CredentialKind.IMAGE, image.repo_url)
-    except CredentialUnsupported as error:
+    except CredentialUnusable as error:
         raise LookFailed(str(error)) from error
     return Login(credential.username, credential.password) if credential else None
 
@@ -130,6 +131,10 @@ class _ImageLook:
             not self.trusts_tags and (look.thorough or look.now - seen.checked_at > look.recheck_after)
         )
         listing = await self.repository.tags("" if seen is None or self.due else seen.etag)
+        if seen is not None and not self.due and not self.trusts_tags and await self._moved(seen):
+            self.due = True
+            if listing.unchanged:
+                listing = await self.repository.tags()
         if seen is not None and listing.unchanged:
             return seen.references
         listed = _digest(listing.tags)
@@ -157,6 +162,16 @@ class _ImageLook:
         _bound_annotations(image, fresh.references, look)
         await look.memory.keep("image", self._key, fresh)
         return fresh.references
+
+    async def _moved(self, seen: _Seen) -> bool:
+        """Whether the best candidate's tag points elsewhere now, or is gone: then all have to be asked for."""
+        if not seen.references:
+            return False
+        best = seen.references[0]
+        try:
+            return await self.repository.digest(best.tag) != best.digest
+        except NotFound:
+            return True
 
     async def _follow(self) -> list[DiscoveredImageReference]:
         """The strategy Digest: what its one tag points at now; nothing where there is no such tag."""

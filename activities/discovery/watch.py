@@ -143,9 +143,10 @@ class Watcher:
         )
         try:
             report.artifacts = await _discover(request.spec, look)
-            report.criteria, report.criteria_error = await asyncio.to_thread(
-                judge, request.warehouse, request.spec, report.artifacts
-            )
+            if _criteria(request.spec):
+                report.criteria, report.criteria_error = await asyncio.to_thread(
+                    judge, request.warehouse, request.spec, report.artifacts
+                )
             report.observed = artifacts_digest(request.generation, report.artifacts, report.criteria)
         except _Failed as failed:
             if isinstance(failed.cause, HostCrowded):
@@ -234,6 +235,11 @@ def subscription_name(subscription: RepoSubscription) -> str:
     repo = subscription.repo()
     parts = [subscription.type, without_user(repo.repo_url), f"({subscription.name})" if subscription.name else ""]
     return " ".join(part for part in parts if part)
+
+
+def _criteria(spec: Json) -> bool:
+    """Whether there is anything to judge: a thread for nothing is a tenth of a look's cost."""
+    return isinstance(spec, dict) and bool(spec.get("freightCreationCriteria"))
 
 
 def _not_yet(message: str, delay: timedelta) -> NoReturn:

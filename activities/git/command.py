@@ -7,7 +7,7 @@ import contextlib
 import os
 import re
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from activities.git.errors import (
     DiskFull,
     GitError,
     GitTimeout,
+    HostKeyRefused,
     MirrorBroken,
     PushOutdated,
     PushRefused,
@@ -26,6 +27,7 @@ from activities.git.errors import (
     TransportRefused,
 )
 from activities.git.refs import Remote, without_user
+from activities.git.ssh import Ssh, is_ssh
 from activities.mask import Mask
 from activities.settings import ActivitySettings
 
@@ -101,6 +103,7 @@ class GitCommand:
 
     def __init__(self, settings: ActivitySettings) -> None:
         self.settings = settings
+        self._ssh = Ssh(settings)
         self._addresses: dict[tuple[str, float], str] = {}
         #: When the operator's config file was changed, and whether it only rewrites addresses.
         self._only_rewrites: tuple[float, bool] | None = None
@@ -124,12 +127,29 @@ class GitCommand:
         configuration for this command alone.
         Raises the errors of activities.git.errors. When cancelled or too late, Git and all it started is killed.
         """
-        env = await self._environment(remote, config)
+        async with self._environment(remote, config) as env:
+            return await self._run(
+                args, env, cwd, git_dir, work_tree, remote, environment or {}, stdin, accept, timeout
+            )
+
+    async def _run(
+        self,
+        args: Sequence[str],
+        env: dict[str, str],
+        cwd: Path | None,
+        git_dir: Path | None,
+        work_tree: Path | None,
+        remote: Remote | None,
+        environment: Mapping[str, str],
+        stdin: str | None,
+        accept: Sequence[int],
+        timeout: float | None,
+    ) -> Output:
         if git_dir is not None:
             env["GIT_DIR"] = str(git_dir)
         if work_tree is not None:
             env["GIT_WORK_TREE"] = str(work_tree)
-        env.update(environment or {})
+        env.update(environment)
         limit = timeout or (self.settings.git_transfer_timeout if remote else self.settings.git_timeout)
         try:
             process = await asyncio.create_subprocess_exec(
@@ -201,13 +221,18 @@ class GitCommand:
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_ASKPASS": "/bin/false",
             "SSH_ASKPASS_REQUIRE": "never",
-            "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
+            "GIT_SSH_COMMAND": "false",
+            "GIT_SSH_VARIANT": "ssh",
             "GIT_EDITOR": ":",
             "GIT_PAGER": "cat",
         }
         return env
 
-    async def _environment(self, remote: Remote | None, given: Mapping[str, str] | None) -> dict[str, str]:
+    @contextlib.asynccontextmanager
+    async def _environment(
+        self, remote: Remote | None, given: Mapping[str, str] | None = None
+    ) -> AsyncIterator[dict[str, str]]:
+        """The environment of a command, valid within: what opens the remote lies on the disk no longer."""
         env = self.base_environment()
         config = {**_CONFIG, **(given or {})}
         for transport in self.settings.git_transports:
@@ -215,24 +240,21 @@ class GitCommand:
         if remote is not None:
             if remote.insecure_skip_tls_verify:
                 config["http.sslVerify"] = "false"
-            credential = remote.credential
-            if credential is not None and credential.ssh_private_key:
-                raise AuthenticationRefused(
-                    f"Secret {credential.secret}: sshPrivateKey is not supported yet; "
-                    "use https with username and password"
-                )
             address = await self.address(remote.url)
-            if credential is not None and self.login(remote, address):
-                parts = urlsplit(address)
+            if login := self.login(remote, address):
                 env["GIT_ASKPASS"] = str(await asyncio.to_thread(self._askpass))
-                env["TOWPATH_GIT_HOST"] = parts.netloc.rpartition("@")[2]
-                env["TOWPATH_GIT_USERNAME"] = credential.username or "git"
-                env["TOWPATH_GIT_PASSWORD"] = credential.password
+                env["TOWPATH_GIT_HOST"] = urlsplit(address).netloc.rpartition("@")[2]
+                env["TOWPATH_GIT_USERNAME"], env["TOWPATH_GIT_PASSWORD"] = login
         env["GIT_CONFIG_COUNT"] = str(len(config))
         for index, (key, value) in enumerate(config.items()):
             env[f"GIT_CONFIG_KEY_{index}"] = key
             env[f"GIT_CONFIG_VALUE_{index}"] = value
-        return env
+        if remote is not None and is_ssh(address):
+            async with self._ssh.command(remote.shown, remote.credential) as command:
+                env["GIT_SSH_COMMAND"] = command
+                yield env
+        else:
+            yield env
 
     async def address(self, url: str) -> str:
         """Where this address really leads, after the operator's `url.<base>.insteadOf`."""
@@ -266,11 +288,20 @@ class GitCommand:
             ) from None
 
     def login(self, remote: Remote, address: str) -> tuple[str, str] | None:
-        """Username and password for a remote whose requests really go to `address`, where it may see them."""
+        """Username and password for a remote whose requests really go to `address`, where it may see them.
+
+        Raises AuthenticationRefused where there is only a key for SSH.
+        """
         open_to_all = address.startswith("http://") and not self.settings.allow_credentials_over_http
         if remote.credential is None or not address.startswith(("https://", "http://")) or open_to_all:
             return None
-        return remote.credential.username or "git", remote.credential.password
+        credential = remote.credential
+        if credential.ssh_private_key and not credential.password:
+            raise AuthenticationRefused(
+                f"{remote.shown}: Secret {credential.secret} holds an sshPrivateKey, which opens ssh:// addresses "
+                "alone: use such an address, or username and password"
+            )
+        return credential.username or "git", credential.password
 
     def _askpass(self) -> Path:
         path = self.settings.data_directory / "askpass"
@@ -293,6 +324,7 @@ class GitCommand:
         if remote is not None and remote.credential is not None:
             mask = Mask()
             mask.add(remote.credential.password)
+            mask.add(remote.credential.ssh_private_key)
             text = mask.text(text)
         return text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]}\n…\n{text[-_SHOWN // 2 :]}"
 
@@ -304,6 +336,7 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
     await process.wait()
 
 
+_HOST_KEY = re.compile(r"Host key verification failed|No \S+ host key is known|REMOTE HOST IDENTIFICATION HAS CHANGED")
 _AUTHENTICATION = re.compile(
     r"Authentication failed|could not read (Username|Password)|terminal prompts disabled|Permission denied|"
     r"returned error: (401|403)|Access denied|Invalid username or (password|token)",
@@ -352,6 +385,8 @@ def error_of(args: Sequence[str], words: str, out: str, remote: Remote | None, s
             return PushRefused(f"{shown} refused the push: {_remote_reason(out, words)}")
         if _OUTDATED.search(both):
             return PushOutdated(f"{shown} has commits that are not in the pushed branch{said}")
+    if _HOST_KEY.search(words):
+        return HostKeyRefused(f"{shown}: {_host_key_hint(words)}{said}")
     if _AUTHENTICATION.search(words):
         return AuthenticationRefused(f"{shown}: {_access_hint(remote, settings)}{said}")
     if _NOT_FOUND.search(words):
@@ -363,6 +398,18 @@ def error_of(args: Sequence[str], words: str, out: str, remote: Remote | None, s
     if _BROKEN.search(words):
         return MirrorBroken(f"git {args[0]} failed on the local copy of {shown}{said}")
     return GitError(f"git {args[0]} with {shown} failed{said or ': it gave no reason'}")
+
+
+def _host_key_hint(words: str) -> str:
+    if "HAS CHANGED" in words:
+        return (
+            "its host key is another one than it was: somebody may be listening in. If it was changed on purpose, take "
+            "the old one out of ssh/known_hosts in the worker's data directory, or of the file it was told"
+        )
+    return (
+        "its host key is not known: add it (ssh-keyscan) to TOWPATH_GIT_SSH_KNOWN_HOSTS_FILE, or to the Secret as "
+        "sshKnownHosts"
+    )
 
 
 def _access_hint(remote: Remote, settings: ActivitySettings) -> str:

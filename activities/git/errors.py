@@ -17,6 +17,10 @@ class AuthenticationRefused(GitError):
     """The remote wants other credentials, or any."""
 
 
+class HostKeyRefused(AuthenticationRefused):
+    """The host's SSH key is not known, or not the one that is."""
+
+
 class RemoteUnreachable(GitError):
     """The remote did not answer, or not as a Git server does."""
 

@@ -78,7 +78,8 @@ class RemoteRefs:
 def check_url(url: str) -> None:
     """Raises TransportRefused where the address is not one of https, http or ssh."""
     if url.startswith(("https://", "http://", "ssh://")):
-        if not url.isprintable() or " " in url or not urlsplit(url).hostname or urlsplit(url).netloc.startswith("-"):
+        host = urlsplit(url).hostname or "-"
+        if not url.isprintable() or " " in url or host.startswith("-") or urlsplit(url).netloc.startswith("-"):
             raise TransportRefused(f"{without_user(url)!r} is not the address of a Git repository")
         if urlsplit(url).password is not None:
             raise TransportRefused(

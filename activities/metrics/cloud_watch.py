@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from activities.aws_signature import signature_headers
 from activities.metrics.http import MetricClient
 from activities.metrics.registry import MetricContext, MetricError, Reading, provider
 from activities.metrics.shown import shown_float
-from activities.metrics.sigv4 import keys_of, signature_headers
+from activities.metrics.sigv4 import keys_of
 from activities.metrics.window import duration
 from model.base import Json
 from model.providers.cloud_watch import CloudWatchMetric, MetricDataQuery, MetricStat

@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from activities.aws_signature import signature_headers
 from activities.metrics.http import Answer, MetricClient, basic_authorization
 from activities.metrics.registry import MetricContext, MetricError, Reading, provider
 from activities.metrics.shown import shown_float, shown_floats
-from activities.metrics.sigv4 import keys_of, signature_headers
+from activities.metrics.sigv4 import keys_of
 from activities.metrics.window import duration, moment
 from model.providers.authentication import Authentication
 from model.providers.prometheus import PrometheusMetric

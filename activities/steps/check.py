@@ -14,6 +14,7 @@ from temporalio import activity
 
 from activities.steps.registry import STEPS, Step
 from expressions.errors import ExpressionError
+from expressions.evaluator import compile_expression
 from expressions.templates import check_template
 from model.base import Json
 from model.steps import (
@@ -123,11 +124,14 @@ def _unreadable(config: Json, location: tuple[int | str, ...] = ()) -> Iterator[
         try:
             check_template(config)
         except ExpressionError as error:
-            place = f" (line {error.line}, column {error.column} of it)" if error.line else ""
-            yield f"{_path(location)}: the expression can't be read: {error.message}{place}"
+            yield f"{_path(location)}: the expression can't be read: {error.message}{_place(error)}"
     elif isinstance(config, dict | list):
         for name, value in config.items() if isinstance(config, dict) else enumerate(config):
             yield from _unreadable(value, (*location, name))
+
+
+def _place(error: ExpressionError) -> str:
+    return f" (line {error.line}, column {error.column} of it)" if error.line else ""
 
 
 def _problems(step: Step, config: Json) -> list[ErrorDetails]:
@@ -165,6 +169,12 @@ async def check_steps(request: CheckStepsRequest) -> CheckStepsReport:
             StepProblem(where=f"{use.where}.config", message=problem)
             for problem in problems_of(step, config, templates=True)
         )
+    for expression in request.expressions:
+        try:
+            compile_expression(expression.expression)
+        except ExpressionError as error:
+            message = f"the expression can't be read: {error.message}{_place(error)}"
+            report.problems.append(StepProblem(where=expression.where, message=message))
     return report
 
 

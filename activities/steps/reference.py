@@ -96,6 +96,8 @@ def _nature(step: Step) -> Iterator[str]:
     yield f"- Effect: **{kind.effect.value}** ({_EFFECTS[kind.effect]})."
     if kind.polls:
         yield f"- It waits: asked again every {format_duration(kind.poll_interval)} unless it says otherwise."
+    if kind.asks:
+        yield "- It waits for people, for days if need be; nothing on a worker waits with it."
     timeout = f"{format_duration(kind.timeout)}, waiting included" if kind.timeout else "none"
     yield f"- Timeout unless `retry.timeout` says another: {timeout}."
     yield f"- Errors in a row that end it, unless `retry.errorThreshold` says another count: {kind.error_threshold}."

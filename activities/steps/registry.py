@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from model.base import Json, field_name
+from model.questions import Question
 from model.references import FreightCollection, FreightReference, HealthCheckStep, RequestedOrigin
 from model.steps import Effect, StepKind
 
@@ -67,6 +68,17 @@ class NotYet(Exception):
         super().__init__(message)
         self.output = output
         self.after = after
+
+
+class Asks(Exception):
+    """The step asks people: it is Running until their answers, which the promotion takes, have decided it.
+
+    For steps that are registered with `asks`. Nothing waits on the worker.
+    """
+
+    def __init__(self, question: Question) -> None:
+        super().__init__(question.kind)
+        self.question = question
 
 
 @dataclass
@@ -143,6 +155,7 @@ def step(
     effect: Effect,
     output: type[StepOutput] | None = None,
     polls: bool = False,
+    asks: bool = False,
     restores: bool = False,
     timeout: timedelta | None = None,
     error_threshold: int = 1,
@@ -153,7 +166,8 @@ def step(
 ]:
     """Register an async function `(config, context) -> output` as the step `name`.
 
-    `effect` says whether it may run twice (model.steps.Effect). `polls` lets it raise NotYet.
+    `effect` says whether it may run twice (model.steps.Effect). `polls` lets it raise NotYet,
+    `asks` lets it raise Asks.
     `restores`: an external step that changes the workspace too; with `context.recorded` it does that alone.
     Raises ValueError when the name is taken.
     """
@@ -167,6 +181,7 @@ def step(
             name=name,
             effect=effect,
             polls=polls,
+            asks=asks,
             restores=restores,
             timeout=timeout,
             error_threshold=error_threshold,

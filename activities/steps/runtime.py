@@ -22,7 +22,7 @@ from pydantic import BaseModel
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.credentials import CredentialUnsupported
+from activities.credentials import CredentialUnusable
 from activities.git.errors import GitError
 from activities.heartbeats import heartbeats
 from activities.mask import Mask
@@ -30,9 +30,10 @@ from activities.outside import Outside
 from activities.project_state import project_status
 from activities.steps.check import problems_of
 from activities.steps.data import WorkerData
-from activities.steps.registry import NotYet, Step, StepConfig, StepContext, StepErrored, StepFailed, StepSkipped
+from activities.steps.registry import Asks, NotYet, Step, StepConfig, StepContext, StepErrored, StepFailed, StepSkipped
 from expressions.environment import evaluate_condition, evaluate_config, step_environment
 from model.base import Json
+from model.questions import Question
 from model.steps import (
     ERRORED,
     FAILED,
@@ -78,6 +79,8 @@ class Outcome:
     again: timedelta | None = None
     #: Trying again can't help.
     final: bool = False
+    #: What is asked of people.
+    question: Question | None = None
     warnings: list[str] = field(default_factory=list)
 
 
@@ -123,6 +126,10 @@ class Attempt:
             return Outcome(StepStatus.SKIPPED, str(skipped), skipped.output)
         except StepFailed as failed:
             return Outcome(StepStatus.FAILED, str(failed), failed.output, final=True)
+        except Asks as asking:
+            if not self.step.kind.asks:
+                return Outcome(StepStatus.ERRORED, "it asks people, but isn't registered with asks=True", final=True)
+            return Outcome(StepStatus.RUNNING, question=asking.question)
         except NotYet as waiting:
             after = self.step.kind.poll_interval if waiting.after is None else waiting.after
             return Outcome(StepStatus.RUNNING, str(waiting), waiting.output, again=after)
@@ -132,8 +139,8 @@ class Attempt:
             return Outcome(StepStatus.ERRORED, f"{errored}{full}", errored.output, final=errored.final)
         except GitError as error:
             return Outcome(StepStatus.ERRORED, str(error))
-        except CredentialUnsupported as error:
-            return Outcome(StepStatus.ERRORED, str(error), final=True)
+        except CredentialUnusable as error:
+            return Outcome(StepStatus.ERRORED, str(error), final=not error.passing)
         except OSError as error:
             return Outcome(StepStatus.ERRORED, _disk_message(error))
         except ApplicationError:
@@ -235,6 +242,14 @@ class Attempt:
             output = None
         warnings = [self.mask.text(warning) for warning in self.warnings]
         queue = self.outside.host_queue
+        if outcome.question is not None:
+            return StepResult(
+                status=outcome.status,
+                warnings=warnings,
+                queue=queue,
+                error_count=self.progress.errors,
+                question=self._masked(outcome.question),
+            )
         if outcome.status in (StepStatus.SUCCEEDED, StepStatus.SKIPPED):
             checks = self.context.health_checks if self.context else []
             return StepResult(
@@ -274,6 +289,15 @@ class Attempt:
             non_retryable=final,
             next_retry_delay=None if final else pause_after(self.progress.errors),
         ) from None
+
+    def _masked(self, question: Question) -> Question:
+        """The question without secrets in what its config says."""
+        said = {
+            "display": self.mask.text(question.display),
+            "input_schema": self.mask.json(question.input_schema),
+            "responders": [rule.model_copy(update=self.mask.json(rule.model_dump())) for rule in question.responders],
+        }
+        return question.model_copy(update=said)
 
     def _heartbeat(self, **changes: int) -> None:
         self.progress = self.progress.model_copy(update=changes)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from model.admission.analysis_template import check_analysis_template
 from model.admission.existing import Existing
+from model.admission.message_channel import check_message_channel
 from model.admission.names import check_metadata
 from model.admission.pipeline import check_cycles, check_references, pipeline
 from model.admission.project_config import check_cluster_config, check_project_config
@@ -19,8 +20,10 @@ from model.resources import (
     AnalysisTemplate,
     ClusterAnalysisTemplate,
     ClusterConfig,
+    ClusterMessageChannel,
     ClusterPromotionTask,
     ConfigMap,
+    MessageChannel,
     Project,
     ProjectConfig,
     PromotionTask,
@@ -81,6 +84,8 @@ def _rules(resource: Resource) -> Findings:
         return check_task(resource)
     if isinstance(resource, (AnalysisTemplate, ClusterAnalysisTemplate)):
         return check_analysis_template(resource)
+    if isinstance(resource, (MessageChannel, ClusterMessageChannel)):
+        return check_message_channel(resource)
     if isinstance(resource, ProjectConfig):
         return check_project_config(resource)
     if isinstance(resource, ClusterConfig):

@@ -9,6 +9,7 @@ import re2
 
 from model.admission.names import MAX_LABEL, is_label
 from model.findings import Findings, Path, error, warning
+from model.paths import PathFilter
 from model.resources import Warehouse
 from model.resources.warehouse import (
     ChartSubscription,
@@ -18,6 +19,8 @@ from model.resources.warehouse import (
     ImageSubscription,
     RepoSubscription,
 )
+from model.selection import SelectionError, platform_parts
+from model.semver import SemverError, parse_constraint
 from model.urls import normalize_chart, normalize_git, normalize_image
 
 _GIT_URL = re.compile(
@@ -93,6 +96,16 @@ def _git(git: GitSubscription, path: Path) -> Findings:
         ):
             if given:
                 yield warning((*path, field), "without effect: NewestFromBranch does not look at tags")
+    else:
+        strategy = git.commit_selection_strategy
+        for field, there in (("branch", bool(git.branch)), ("since", git.since is not None)):
+            if there:
+                yield warning((*path, field), f"without effect: {strategy} looks at tags, whatever branch or age")
+        if git.semver_constraint and strategy is not CommitSelectionStrategy.SEMVER:
+            yield warning((*path, "semverConstraint"), f"without effect: {strategy} does not read tags as versions")
+    yield from _constraint(git.semver_constraint, (*path, "semverConstraint"))
+    yield from _paths(git.include_paths, (*path, "includePaths"))
+    yield from _paths(git.exclude_paths, (*path, "excludePaths"))
 
 
 def _image(image: ImageSubscription, path: Path) -> Findings:
@@ -101,6 +114,24 @@ def _image(image: ImageSubscription, path: Path) -> Findings:
         yield error((*path, "repoURL"), f"{_masked(image.repo_url)} is no image repository{without}")
     if image.image_selection_strategy is ImageSelectionStrategy.DIGEST and not image.constraint:
         yield error((*path, "constraint"), "the strategy Digest needs the tag to follow here")
+    strategy = image.image_selection_strategy
+    if strategy is ImageSelectionStrategy.SEMVER:
+        yield from _constraint(image.constraint, (*path, "constraint"))
+    elif strategy is not ImageSelectionStrategy.DIGEST and image.constraint:
+        yield warning((*path, "constraint"), f"without effect: {strategy} does not read tags as versions")
+    if strategy is ImageSelectionStrategy.DIGEST:
+        for field, given in (
+            ("allowTagsRegexes", image.allow_tags_regexes),
+            ("ignoreTagsRegexes", image.ignore_tags_regexes),
+            ("cacheByTag", image.cache_by_tag),
+        ):
+            if given:
+                yield warning((*path, field), "without effect: Digest follows the one tag that constraint names")
+    if image.platform:
+        try:
+            platform_parts(image.platform)
+        except SelectionError as bad:
+            yield error((*path, "platform"), str(bad))
     yield from _regexes(image.allow_tags_regexes, (*path, "allowTagsRegexes"))
     yield from _regexes(image.ignore_tags_regexes, (*path, "ignoreTagsRegexes"))
     yield from _regexes([image.allow_tags], (*path, "allowTags"), single=True)
@@ -113,6 +144,23 @@ def _chart(chart: ChartSubscription, path: Path) -> Findings:
         yield error((*path, "name"), "a chart in an OCI repository has its name in the URL alone")
     if chart.repo_url.startswith(("http://", "https://")) and not chart.name:
         yield error((*path, "name"), "say which chart of the repository")
+    yield from _constraint(chart.semver_constraint, (*path, "semverConstraint"))
+
+
+def _constraint(constraint: str, path: Path) -> Findings:
+    if constraint:
+        try:
+            parse_constraint(constraint)
+        except SemverError as bad:
+            yield error(path, str(bad))
+
+
+def _paths(patterns: Sequence[str], path: Path) -> Findings:
+    for place, pattern in enumerate(patterns):
+        try:
+            PathFilter([pattern], [])
+        except SelectionError as bad:
+            yield error((*path, place), str(bad).partition(": ")[2])
 
 
 def _regexes(patterns: Sequence[str], path: Path, *, single: bool = False) -> Findings:

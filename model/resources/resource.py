@@ -11,10 +11,13 @@ from model.base import Json, Manifest
 from model.resources.metadata import ObjectMeta
 
 KARGO: Final = "kargo.akuity.io/v1alpha1"
+#: Kinds of Kargo's paid edition.
+KARGO_ENTERPRISE: Final = "ee.kargo.akuity.io/v1alpha1"
 ROLLOUTS: Final = "argoproj.io/v1alpha1"
 CORE: Final = "v1"
 
 KargoVersion = Literal["kargo.akuity.io/v1alpha1"]
+KargoEnterpriseVersion = Literal["ee.kargo.akuity.io/v1alpha1"]
 RolloutsVersion = Literal["argoproj.io/v1alpha1"]
 CoreVersion = Literal["v1"]
 

@@ -22,7 +22,10 @@ _PROJECTLESS = (
     kinds.CLUSTER_PROMOTION_TASK,
     kinds.CLUSTER_ANALYSIS_TEMPLATE,
     kinds.CLUSTER_CONFIG,
+    kinds.CLUSTER_MESSAGE_CHANNEL,
 )
+#: Listed from memos.
+_GLANCED = (kinds.PROJECT, kinds.WAREHOUSE, kinds.STAGE)
 
 
 def _complete_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -78,8 +81,8 @@ async def command(
     """Show one or many resources.
 
     TYPE is projects, projectconfigs, warehouses, freight, stages, promotions (promo), verifications (analysisruns),
-    promotiontasks, clusterpromotiontasks, analysistemplates or clusteranalysistemplates, in singular or plural;
-    TYPE/NAME works too.
+    promotiontasks, clusterpromotiontasks, analysistemplates, clusteranalysistemplates, messagechannels or
+    clustermessagechannels, in singular or plural; TYPE/NAME works too.
 
     \b
     Examples:
@@ -108,9 +111,13 @@ async def command(
     if names or aliases:
         items = []
         wanted = [(name, "") for name in names] + [("", alias) for alias in aliases]
+        # A table of some shows what a table of all does, aliases of Freight among it, and that stands in the memos.
+        glanced = output.for_people and found_kind in _GLANCED
+        rows = await _list(towpath, found_kind, project, "", (), whole=False) if glanced else []
+        known = {row["metadata"]["name"]: row for row in rows}
         for name, alias in wanted:
             try:
-                items.append(await _get(towpath, found_kind, project, name, alias))
+                items.append(known.get(name) or await _get(towpath, found_kind, project, name, alias))
             except NotFound as error:
                 missing.append(error)
     else:
@@ -163,6 +170,10 @@ async def _list(
         return await towpath.list_promotion_tasks(project)
     if kind is kinds.ANALYSIS_TEMPLATE:
         return await towpath.list_analysis_templates(project)
+    if kind is kinds.MESSAGE_CHANNEL:
+        return await towpath.list_message_channels(project)
+    if kind is kinds.CLUSTER_MESSAGE_CHANNEL:
+        return await towpath.list_cluster_message_channels()
     if kind is kinds.CLUSTER_PROMOTION_TASK:
         return await towpath.list_cluster_promotion_tasks()
     if kind is kinds.CLUSTER_ANALYSIS_TEMPLATE:
@@ -190,6 +201,10 @@ async def _get(towpath: Towpath, kind: Kind, project: str, name: str, alias: str
         return await towpath.get_promotion_task(project, name)
     if kind is kinds.ANALYSIS_TEMPLATE:
         return await towpath.get_analysis_template(project, name)
+    if kind is kinds.MESSAGE_CHANNEL:
+        return await towpath.get_message_channel(project, name)
+    if kind is kinds.CLUSTER_MESSAGE_CHANNEL:
+        return await towpath.get_cluster_message_channel(name)
     if kind is kinds.CLUSTER_PROMOTION_TASK:
         return await towpath.get_cluster_promotion_task(name)
     if kind is kinds.CLUSTER_ANALYSIS_TEMPLATE:

@@ -123,6 +123,11 @@ def promotion_log(view: PromotionView) -> list[str]:
             lines.append(f"  errors   {step.error_count}")
         if step.rebuilds:
             lines.append(f"  rebuilds {step.rebuilds}")
+        if step.question is not None:
+            asked_by = f" by {step.question.asked_by}" if step.question.asked_by else ""
+            lines.append(f"  asked    {format_time(step.question.asked_at)}{asked_by}")
+            if step.question.display:
+                lines += _indented("  asks     ", step.question.display)
         if step.message:
             lines += _indented("  message  ", step.message)
         for warning in step.warnings:

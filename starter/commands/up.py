@@ -41,7 +41,8 @@ def command() -> None:
         async def serve(running: Running) -> AsyncIterator[None]:
             nonlocal web
             towpath = Towpath(running.client, WEBHOOKS, running.task_queue)
-            async with serving(settings, towpath, any_port=True) as web:
+            shown = settings.model_copy(update={"temporal_ui_url": settings.temporal_ui_url or running.ui or ""})
+            async with serving(shown, towpath, any_port=True) as web:
                 yield
 
         try:

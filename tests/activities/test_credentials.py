@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from activities.credentials import CredentialKind, CredentialUnsupported, DirectoryCredentials
+from activities.credentials import CredentialKind, DirectoryCredentials
 from activities.mask import Mask
 
 GIT, IMAGE, HELM = CredentialKind.GIT, CredentialKind.IMAGE, CredentialKind.HELM
@@ -129,12 +129,6 @@ def test_readable_by_all_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureF
     (tmp_path / "p/a.yaml").chmod(0o644)
     credentials.find("p", GIT, REPO)
     assert "chmod 600" in caplog.text
-
-
-def test_kinds_not_supported_yet_say_so(tmp_path: Path) -> None:
-    credentials = directory(tmp_path, {"p/a.yaml": secret("a", repoURL=REPO, githubAppPrivateKey="k")})
-    with pytest.raises(CredentialUnsupported, match=r"Secret a.*githubAppPrivateKey"):
-        credentials.find("p", GIT, REPO)
 
 
 def test_values_do_not_show_in_representations(tmp_path: Path) -> None:

@@ -290,11 +290,11 @@ async def test_too_much_output_is_refused(settings: ActivitySettings) -> None:
 )
 async def test_credentials_are_for_one_host(settings: ActivitySettings, prompt: str, answer: str) -> None:
     remote = Remote("https://git.example.com:8443/a", Credential("s", "bot", "word"))
-    environment = await GitCommand(settings)._environment(remote)
-    assert not any("word" in f"{value}" for key, value in environment.items() if key != "TOWPATH_GIT_PASSWORD")
-    done = subprocess.run(  # noqa: ASYNC221  # a shell script of a few lines
-        [environment["GIT_ASKPASS"], prompt], env=environment, capture_output=True, text=True, check=False
-    )
+    async with GitCommand(settings)._environment(remote) as environment:
+        assert not any("word" in f"{value}" for key, value in environment.items() if key != "TOWPATH_GIT_PASSWORD")
+        done = subprocess.run(  # noqa: ASYNC221  # a shell script of a few lines
+            [environment["GIT_ASKPASS"], prompt], env=environment, capture_output=True, text=True, check=False
+        )
     assert done.stdout.strip() == answer
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from activities.metrics.sigv4 import Keys, signature_headers
+from activities.aws_signature import Keys, signature_headers
 
 #: The keys of AWS' published examples, which open nothing.
 PUBLISHED = Keys("us-east-1", "AKIDEXAMPLE", "/".join(("wJalrXUtnFEMI", "K7MDENG+bPxRfiCYEXAMPLEKEY")))

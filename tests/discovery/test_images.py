@@ -96,7 +96,9 @@ async def test_each_strategy_chooses_and_orders_in_its_own_way(
 
 
 @pytest.mark.parametrize("strategy", ["SemVer", "Lexical", "NewestBuild", "Digest"])
-async def test_an_unchanged_poll_costs_one_request(images: Images, registry: Registry, strategy: str) -> None:
+async def test_an_unchanged_poll_costs_a_listing_and_the_digest_of_the_best(
+    images: Images, registry: Registry, strategy: str
+) -> None:
     fields = {"constraint": "1.0.3"} if strategy == "Digest" else {}
     for patch in range(4):
         registry.push("app", f"1.0.{patch}", created=BUILT + timedelta(days=patch))
@@ -104,7 +106,19 @@ async def test_an_unchanged_poll_costs_one_request(images: Images, registry: Reg
     assert sum(images.cost.values()) > 1
 
     assert await images.find(strategy, **fields) == first
-    assert images.cost == {"HEAD manifests" if strategy == "Digest" else "GET tags": 1}
+    assert images.cost == {"HEAD manifests": 1} | ({} if strategy == "Digest" else {"GET tags": 1})
+
+
+@pytest.mark.parametrize("etags", [False, True])
+async def test_an_unchanged_poll_of_tags_that_never_move_costs_one_listing(
+    images: Images, registry: Registry, etags: bool
+) -> None:
+    registry.etags = etags
+    registry.push("app", "1.0.0")
+    await images.find("SemVer", cacheByTag=True)
+
+    assert await images.tags("SemVer", cacheByTag=True) == ["1.0.0"]
+    assert images.cost == {"GET tags": 1}
 
 
 async def test_newest_build_reads_only_the_new_tag(images: Images, registry: Registry) -> None:
@@ -115,7 +129,7 @@ async def test_newest_build_reads_only_the_new_tag(images: Images, registry: Reg
     registry.push("app", "0.9.9", created=BUILT + timedelta(days=99))
 
     assert (await images.tags("NewestBuild"))[:2] == ["0.9.9", "1.0.29"]
-    assert images.cost == {"GET tags": 1, "GET manifests": 1, "GET blobs": 1}
+    assert images.cost == {"GET tags": 1, "HEAD manifests": 1, "GET manifests": 1, "GET blobs": 1}
 
 
 async def test_what_a_digest_names_is_read_once(images: Images, registry: Registry) -> None:
@@ -164,6 +178,23 @@ async def test_digest_of_another_platform_is_no_candidate(images: Images, regist
     assert await images.tags("Digest", constraint="latest", platform="linux/arm/v7") == ["latest"]
     assert await images.tags("Digest", constraint="latest", platform="linux/arm") == []
     assert await images.tags("NewestBuild", platform="linux/s390x") == []
+
+
+@pytest.mark.parametrize("etags", [False, True])
+@pytest.mark.parametrize("strategy", ["SemVer", "Lexical", "NewestBuild"])
+async def test_the_best_candidates_tag_that_moved_is_noticed_at_the_next_look(
+    images: Images, registry: Registry, strategy: str, etags: bool
+) -> None:
+    registry.etags = etags
+    registry.push("app", "1.0.0", content="one")
+    registry.push("app", "1.0.1", content="one", created=BUILT)
+    await images.find(strategy)
+    moved = registry.push("app", "1.0.1", content="two", created=BUILT)
+
+    found = await images.find(strategy)
+
+    assert (found[0].tag, found[0].digest) == ("1.0.1", moved)
+    assert images.cost["GET manifests"] == 1
 
 
 async def test_moved_tag_is_noticed_when_somebody_asks(images: Images, registry: Registry) -> None:

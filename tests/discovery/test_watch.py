@@ -138,7 +138,7 @@ async def test_first_look_reports_what_there_is_in_kargos_shape(
     }
 
 
-async def test_unchanged_look_costs_one_listing_of_refs_and_one_of_tags(
+async def test_unchanged_look_costs_one_listing_of_refs_one_of_tags_and_one_digest(
     watcher: Watcher,
     clock: Clock,
     image: dict[str, Any],
@@ -153,7 +153,7 @@ async def test_unchanged_look_costs_one_listing_of_refs_and_one_of_tags(
     benign = await nothing_new(watcher, request(image, git, known=known, interval=timedelta(minutes=7)))
 
     assert benign.next_retry_delay == timedelta(minutes=7)
-    assert [found.kind for found in registry.requests] == ["tags"]
+    assert [(found.method, found.kind) for found in registry.requests] == [("GET", "tags"), ("HEAD", "manifests")]
     # A fetch would post twice more.
     assert git_server.requests == {"POST git-upload-pack": 1}
 
@@ -173,7 +173,7 @@ async def test_a_new_worker_remembers_what_its_predecessor_saw(
 
     await nothing_new(successor, request(image, git, known=known))
 
-    assert registry.counted() == 1
+    assert registry.counted() == 2
     assert git_server.requests["POST git-upload-pack"] == 1
 
 
@@ -201,7 +201,7 @@ async def test_new_tag_is_news_and_read_alone(
         ("v0.1.0", {}),
     ]
     assert found[0].digest == digest
-    assert [one.kind for one in registry.requests] == ["tags", "manifests", "blobs"]
+    assert [one.kind for one in registry.requests] == ["tags", "manifests", "manifests", "blobs"]
 
 
 async def test_tag_that_no_rule_takes_is_no_news(
@@ -213,7 +213,7 @@ async def test_tag_that_no_rule_takes_is_no_news(
 
     await nothing_new(watcher, request(image, known=known))
 
-    assert registry.counted() == 1
+    assert registry.counted() == 2
 
 
 async def test_served_etag_spares_the_list(
@@ -226,13 +226,24 @@ async def test_served_etag_spares_the_list(
     await nothing_new(watcher, request(image, known=known))
 
     assert "If-None-Match" in registry.requests[0].headers
-    assert registry.counted() == 1
+    assert registry.counted() == 2
+
+
+async def test_moved_tag_is_noticed(watcher: Watcher, clock: Clock, image: dict[str, Any], registry: Registry) -> None:
+    known = (await look(watcher, request(image))).observed
+    digest = registry.push("akuity/guestbook", "v0.1.0", content="rebuilt")
+
+    report = await look(watcher, request(image, known=known))
+
+    assert report.artifacts is not None
+    assert report.artifacts.images[0].references[0].digest == digest
 
 
 @pytest.mark.parametrize("asked", [True, False], ids=["when asked", "after an hour"])
-async def test_moved_tag_is_noticed(
+async def test_moved_tag_that_is_not_the_best_is_noticed_later(
     watcher: Watcher, clock: Clock, image: dict[str, Any], registry: Registry, asked: bool
 ) -> None:
+    registry.push("akuity/guestbook", "v0.1.9")
     known = (await look(watcher, request(image))).observed
     digest = registry.push("akuity/guestbook", "v0.1.0", content="rebuilt")
     await nothing_new(watcher, request(image, known=known))
@@ -242,7 +253,7 @@ async def test_moved_tag_is_noticed(
     report = await look(watcher, request(image, known=known, token="now" if asked else ""))
 
     assert report.artifacts is not None
-    assert report.artifacts.images[0].references[0].digest == digest
+    assert report.artifacts.images[0].references[1].digest == digest
 
 
 async def test_whoever_asked_is_answered_also_when_nothing_is_new(

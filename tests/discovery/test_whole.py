@@ -84,14 +84,17 @@ async def test_looks_at_nothing_new_leave_no_trace_and_news_arrives_by_itself(
         git_server.requests.clear()
 
         async def looked(times: int) -> bool:
-            return registry.counted() >= times
+            return registry.counted("tags") >= times
 
         await until(lambda: looked(1))
         before = (await discovery.describe()).history_length
         await until(lambda: looked(3))
 
         assert (await discovery.describe()).history_length == before
-        assert {request.kind for request in registry.requests} == {"tags"}
+        assert {(request.method, request.kind) for request in registry.requests} == {
+            ("GET", "tags"),
+            ("HEAD", "manifests"),
+        }
         assert set(git_server.requests) == {"POST git-upload-pack"}
         assert git_server.requests["POST git-upload-pack"] in {2, 3}
 

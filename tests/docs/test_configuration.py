@@ -16,7 +16,14 @@ from worker.settings import WorkerSettings
 from workflows.settings import FILE_VARIABLE, PREFIX
 
 #: What the command line reads, and what docker-compose.yml does.
-_ELSEWHERE = {"TOWPATH_PROJECT", "TOWPATH_ACTOR", "TOWPATH_DEBUG", "TOWPATH_CREDENTIALS"}
+_ELSEWHERE = {
+    "TOWPATH_PROJECT",
+    "TOWPATH_ACTOR",
+    "TOWPATH_ACTOR_GROUPS",
+    "TOWPATH_ACTOR_ROLES",
+    "TOWPATH_DEBUG",
+    "TOWPATH_CREDENTIALS",
+}
 _SETTINGS = {f"{PREFIX}{field.upper()}" for field in WorkerSettings.model_fields}
 
 

@@ -336,10 +336,48 @@ SUBSCRIPTION = "spec.subscriptions"
             f"! {SUBSCRIPTION}[0].chart.name: a chart in an OCI repository has its name in the URL alone",
         ),
         ([{"s3": {}}], f"! {SUBSCRIPTION}[0].name: a subscription of type s3 needs a name"),
+        (
+            [git(includePaths=["docs", "glob:[a"])],
+            f"! {SUBSCRIPTION}[0].git.includePaths[1]: 'glob:[a' is no glob pattern: ",
+        ),
+        (
+            [git(excludePaths=["regex:("])],
+            f"! {SUBSCRIPTION}[0].git.excludePaths[0]: 'regex:(' is not a regular expression (RE2)",
+        ),
+        (
+            [git(commitSelectionStrategy="SemVer", semverConstraint="^one")],
+            f"! {SUBSCRIPTION}[0].git.semverConstraint: ",
+        ),
+        ([image(constraint="^one")], f"! {SUBSCRIPTION}[0].image.constraint: "),
+        (
+            [{"chart": {"repoURL": "oci://charts.example.com/c", "semverConstraint": "^one"}}],
+            f"! {SUBSCRIPTION}[0].chart.semverConstraint: ",
+        ),
+        ([image(platform="linux")], f"! {SUBSCRIPTION}[0].image.platform: platform 'linux' is not of the form os/arch"),
+        (
+            [git(commitSelectionStrategy="SemVer", since="2026-01-01T00:00:00Z")],
+            f"? {SUBSCRIPTION}[0].git.since: without effect: SemVer looks at tags, whatever branch or age",
+        ),
+        (
+            [git(commitSelectionStrategy="NewestTag", branch="main")],
+            f"? {SUBSCRIPTION}[0].git.branch: without effect: NewestTag looks at tags, whatever branch or age",
+        ),
+        (
+            [git(commitSelectionStrategy="Lexical", semverConstraint="^1.0.0")],
+            f"? {SUBSCRIPTION}[0].git.semverConstraint: without effect: Lexical does not read tags as versions",
+        ),
+        (
+            [image(imageSelectionStrategy="NewestBuild", constraint="^1.0.0")],
+            f"? {SUBSCRIPTION}[0].image.constraint: without effect: NewestBuild does not read tags as versions",
+        ),
+        (
+            [image(imageSelectionStrategy="Digest", constraint="latest", cacheByTag=True)],
+            f"? {SUBSCRIPTION}[0].image.cacheByTag: without effect: Digest follows the one tag that constraint names",
+        ),
     ],
 )
 def test_subscriptions(subscriptions: list[Json], problem: str) -> None:
-    assert problem in said(warehouse(*subscriptions))
+    assert any(line.startswith(problem) for line in said(warehouse(*subscriptions)))
 
 
 @pytest.mark.parametrize(

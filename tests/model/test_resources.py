@@ -172,6 +172,46 @@ WRITTEN: list[dict[str, Json]] = [
         "spec": {"metrics": [{"name": "load", "provider": {"newRelic": {"query": "x"}}}]},
     },
     {
+        "apiVersion": "ee.kargo.akuity.io/v1alpha1",
+        "kind": "MessageChannel",
+        "metadata": {"name": "hook", "namespace": "shop"},
+        "spec": {
+            "secretRef": {"name": "hook", "namespace": "elsewhere"},
+            "http": {
+                "url": "https://hooks.example.com/notify",
+                "method": "PUT",
+                "headers": [{"name": "Content-Type", "value": "application/json"}],
+                "queryParams": [{"name": "source", "value": "kargo"}],
+                "timeout": "30s",
+                "insecureSkipTLSVerify": True,
+                "successExpression": "response.status >= 200 && response.status < 300",
+                "failureExpression": "response.status >= 400",
+            },
+        },
+    },
+    {
+        "apiVersion": "ee.kargo.akuity.io/v1alpha1",
+        "kind": "ClusterMessageChannel",
+        "metadata": {"name": "mail"},
+        "spec": {
+            "secretRef": {"name": "mail"},
+            "smtp": {
+                "from": "no-reply@example.com",
+                "to": ["you@example.com"],
+                "host": "mail.example.com",
+                "port": 587,
+                "useTLS": True,
+                "insecureSkipVerify": True,
+            },
+        },
+    },
+    {
+        "apiVersion": "ee.kargo.akuity.io/v1alpha1",
+        "kind": "MessageChannel",
+        "metadata": {"name": "team", "namespace": "shop"},
+        "spec": {"secretRef": {"name": "slack"}, "slack": {"channelID": "C1234567890"}},
+    },
+    {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": "s", "namespace": "shop"},

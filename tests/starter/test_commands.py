@@ -63,7 +63,10 @@ class Played:
         self.interrupted = False
 
     async def stage_lines(self, project: str) -> list[StageLine]:
-        summary = StageSummary(freight={FREIGHT: "frozen-fox"}, health="Healthy", last_phase="Succeeded")
+        made = datetime.now(UTC) - timedelta(days=3)
+        summary = StageSummary(
+            freight={FREIGHT: "frozen-fox"}, health="Healthy", last_phase="Succeeded", created_at=made
+        )
         empty = StageSummary(freight_summary="0/1 Fulfilled", upstream=["dev"])
         return [
             StageLine(project=project, name="dev", summary=summary),
@@ -113,9 +116,13 @@ def run(towpath: object, *arguments: str, env: dict[str, str] | None = None, **o
 def test_a_table_has_plain_columns_where_nobody_looks_on(played: Played) -> None:
     lines = run(played, "get", "stages", "-p", "shop").stdout.splitlines()
     assert lines == [
-        "NAME   CURRENT FREIGHT   HEALTH    VERIFICATION   PROMOTION   STATUS",
-        "dev    frozen-fox        Healthy                  Succeeded",
+        "NAME   CURRENT FREIGHT   HEALTH    VERIFICATION   PROMOTION   AGE   STATUS",
+        "dev    frozen-fox        Healthy                  Succeeded   3d",
         "prod   0/1 Fulfilled",
+    ]
+    assert run(played, "get", "stages", "dev", "-p", "shop").stdout.splitlines() == [
+        "NAME   CURRENT FREIGHT   HEALTH    VERIFICATION   PROMOTION   AGE   STATUS",
+        "dev    frozen-fox        Healthy                  Succeeded   3d",
     ]
     bare = run(played, "get", "stages", "-p", "shop", "--no-headers").stdout.splitlines()
     assert [line.split()[0] for line in bare] == ["dev", "prod"]

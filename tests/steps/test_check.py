@@ -11,7 +11,7 @@ from activities.outside import Outside
 from activities.steps.catalog import all_activities, load_steps
 from activities.steps.check import check_steps, describe_steps
 from activities.steps.registry import STEPS
-from model.steps import CheckStepsRequest, DescribeStepsRequest, StepUse
+from model.steps import CheckStepsRequest, DescribeStepsRequest, ExpressionUse, StepUse
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,17 @@ async def test_check(outside: Outside, uses: str, config: Any, problem: str | No
         assert problem in report.problems[0].message
         assert report.problems[0].where.startswith("Stage/dev: steps[0]")
     assert set(report.kinds) == ({uses} & set(STEPS))
+
+
+async def test_expressions_of_warehouses_that_cannot_be_read_are_named() -> None:
+    uses = [
+        ExpressionUse(where="w.yaml:3: spec.freightCreationCriteria.expression", expression="1 =="),
+        ExpressionUse(where="w.yaml:9: expressionFilter", expression="subject contains 'x'"),
+    ]
+    report = await ActivityEnvironment().run(check_steps, CheckStepsRequest(uses=[], expressions=uses))
+    (problem,) = report.problems
+    assert problem.where == "w.yaml:3: spec.freightCreationCriteria.expression"
+    assert problem.message.startswith("the expression can't be read: ")
 
 
 def test_installed_packages_bring_steps(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -276,13 +276,21 @@ async def test_a_closed_pull_request_wakes_the_promotion_that_waits_for_it(
         view("waits-for-another", another, waits),
         view("went-on", opened, {**waits, "status": "Succeeded"}, {"uses": "argocd-update", "status": "Running"}),
         view("elsewhere", opened, waits, project="another"),
+        # A step of its own brought the number, or the manifest: only the step knows whether it is this one.
+        view("number-from-elsewhere", {"uses": "http", "status": "Succeeded", "output": {"id": 7}}, waits),
+        view("merges", opened, {"uses": "git-merge-pr", "status": "Running"}),
+        view("does-not-wait", {"uses": "argocd-update", "status": "Running"}),
     ]
     path = town.receiver(kind, key=KEYS.get(kind, "secret"))
     body = body_of(payload)
     async with town.served() as client:
         answer = await client.post(path, content=body, headers={**headers, **signature(kind, body)})
-    assert (answer.status_code, answer.json()) == (200, {"msg": "refreshed 1 promotion(s)"})
-    assert town.done == ["promotion shop/waits"]
+    assert (answer.status_code, answer.json()) == (200, {"msg": "refreshed 3 promotion(s)"})
+    assert sorted(town.done) == [
+        "promotion shop/merges",
+        "promotion shop/number-from-elsewhere",
+        "promotion shop/waits",
+    ]
 
 
 @pytest.mark.parametrize(

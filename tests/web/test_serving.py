@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import yaml
 
 from model.discovery import WatchingNotice
 from model.names import CLUSTER, warehouse_id
-from tests.starter.house import Rooms, manifests, rooms
+from tests.starter.house import Rooms, manifests
 from tests.web.town import SECRET, body_of, signed
 from web.process import AddressTaken, serving
 from worker.embedded import free_port
@@ -25,12 +24,6 @@ from workflows.settings import WebSettings
 
 ROOT = Path(__file__).parents[2]
 KARGO = "kargo.akuity.io/v1alpha1"
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rooms]:
-    with rooms(tmp_path_factory.mktemp("house")) as built:
-        yield built
 
 
 def resource(kind: str, name: str, project: str, **spec: Any) -> dict[str, Any]:
@@ -105,8 +98,8 @@ async def test_a_push_reaches_the_warehouse_by_the_url_that_is_shown(
         answer = await client.post(receiver["url"], content=body, headers=headers, timeout=30)
         assert (answer.status_code, answer.json()) == (200, {"msg": "refreshed 1 warehouse(s)"})
     refreshed = {
-        name: "lastHandledRefresh"
-        in (await asyncio.to_thread(shown, house, "warehouse", name, "-p", project))["status"]
+        name: "kargo.akuity.io/refresh"
+        in (await asyncio.to_thread(shown, house, "warehouse", name, "-p", project))["metadata"].get("annotations", {})
         for name in ("web", "api")
     }
     assert refreshed == {"web": True, "api": False}

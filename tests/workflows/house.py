@@ -116,6 +116,10 @@ class House:
     kinds: dict[str, StepKind] = field(default_factory=dict)
     #: Health by Stage; missing: Healthy.
     health: dict[str, Health] = field(default_factory=dict)
+    #: Pause between two looks at who holds a turn.
+    looks_at_holders: timedelta = timedelta(minutes=1)
+    #: What looks at health were asked.
+    watched: list[HealthRequest] = field(default_factory=list)
     #: Workflows that ended without a word.
     ended: dict[str, str] = field(default_factory=dict)
     #: The activities of a worker, for tests that measure.
@@ -133,6 +137,7 @@ class House:
         converter = activity.payload_converter()
         if name == "watch-health":
             request = converter.from_payload(arguments[0].payload, HealthRequest)
+            self.watched.append(request)
             health = self.health.get(request.stage, Health(status=HealthState.HEALTHY))
             if health == request.known:
                 raise ApplicationError("unchanged", type=NOT_YET, next_retry_delay=request.interval)
@@ -142,7 +147,7 @@ class House:
         if name == "watch-holder":
             workflow_id = converter.from_payload(arguments[0].payload, dict)["workflowId"]
             if workflow_id not in self.ended:
-                raise ApplicationError("still running", type=NOT_YET, next_retry_delay=timedelta(minutes=1))
+                raise ApplicationError("still running", type=NOT_YET, next_retry_delay=self.looks_at_holders)
             return HolderReport(status=self.ended[workflow_id])
         if self.verifications is not None and name == "prepare-analysis":
             return await self.verifications.prepare(converter.from_payload(arguments[0].payload, VerificationRequest))

@@ -17,7 +17,7 @@ from model.names import task_queue, warehouse_id
 from model.resources.promotion import PromotionPhase
 from model.resources.warehouse import DiscoveredArtifacts, DiscoveredImageReference, ImageDiscoveryResult
 from model.warehouses import ApproveRequest, CreatedFreight, CreateFreightRequest, DeleteFreightRequest, Outcome
-from tests.workflows.house import House, house, project, stage, warehouse
+from tests.workflows.house import Gate, House, house, project, stage, warehouse
 
 DIGEST = "sha256:" + "c" * 64
 
@@ -116,6 +116,34 @@ async def test_freight_in_a_stage_is_not_deleted_and_other_freight_is(time_skipp
         assert (await delete(h, second.name)).ok
         assert [record.name for record in await h.freight()] == [first.name]
         assert not (await delete(h, second.name)).ok
+
+
+async def test_freight_that_a_promotion_waits_or_runs_with_is_not_deleted(time_skipping: WorkflowEnvironment) -> None:
+    async with house(time_skipping) as h:
+        gate = Gate()
+        h.plays["work"] = gate
+        await h.apply(project(h.project), warehouse(), stage("dev"))
+        first, second = await h.discover("1.0.0"), await h.discover("1.1.0")
+        _, running = await h.request("dev", first.name)
+        _, waiting = await h.request("dev", second.name)
+
+        async def told() -> bool:
+            # What the Stage has told its Warehouse shows in the state that a backup carries.
+            state = await h.client.get_workflow_handle(warehouse_id(h.project, "web")).query("export")
+            return bool(state["promoting"].get("dev") == sorted([first.name, second.name]))
+
+        await h.until(told)
+        for name in (first.name, second.name):
+            answer = await delete(h, name)
+            assert answer.message == "a Promotion to dev waits or runs with it: abort that first, or let it end"
+        await h.abort(waiting)
+        gate.open.set()
+        await h.result(running)
+
+        async def gone() -> bool:
+            return (await delete(h, second.name)).ok
+
+        await h.until(gone)
 
 
 @pytest.mark.parametrize(

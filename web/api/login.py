@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from web.access.access import Access
 from web.access.routes import TooManyAttempts, check_password
 
-router = APIRouter(prefix="/v1beta1", tags=["System"])
+router = APIRouter(tags=["System"])
 
 
 class AdminLogin(BaseModel):
@@ -37,7 +37,7 @@ class PublicConfig(BaseModel):
     oidcConfig: OidcConfig | None = None  # noqa: N815  # Kargo's spelling
 
 
-@router.get("/system/public-server-config", response_model=PublicConfig)
+@router.get("/system/public-server-config", operation_id="GetPublicConfig", response_model=PublicConfig)
 async def public_server_config(request: Request) -> Response:
     """How to log in here."""
     access: Access = request.state.access
@@ -46,6 +46,7 @@ async def public_server_config(request: Request) -> Response:
 
 @router.post(
     "/login",
+    operation_id="AdminLogin",
     response_model=AdminLogin,
     responses={
         400: {"description": "There is no Authorization header with the password"},

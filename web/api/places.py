@@ -40,11 +40,11 @@ REDACTED = "*** REDACTED ***"
 
 
 class Scope(StrEnum):
-    """The beginnings of paths."""
+    """The beginnings of paths, below the API's own."""
 
-    PROJECT = "/v1beta1/projects/{project}"
-    SHARED = "/v1beta1/shared"
-    SYSTEM = "/v1beta1/system"
+    PROJECT = "/projects/{project}"
+    SHARED = "/shared"
+    SYSTEM = "/system"
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ class Place:
 
 
 async def _place(request: Request, *, changes: bool) -> Place:
-    path = request.url.path
-    if path.startswith("/v1beta1/projects/"):
+    path = request.url.path.removeprefix("/v1beta1")
+    if path.startswith("/projects/"):
         project = check_name("Project", request.path_params["project"])
         identity = await permit(request, Verb.ADMIN if changes else Verb.VIEW, project)
         if changes and project == SHARED:
@@ -108,18 +108,22 @@ class PlaceRouter(APIRouter):
 
     def __init__(self, scope: Scope, tag: str) -> None:
         super().__init__(prefix=scope.value, tags=[tag])
+        self._scope = scope
         self._documented: dict[str, Any] | None = None
         if scope is Scope.PROJECT:
             parameter = {"name": "project", "in": "path", "required": True, "schema": {"type": "string"}}
             self._documented = {"parameters": [parameter]}
 
-    def add(self, method: str, path: str, endpoint: Callable[..., Any], status: int = 200) -> None:
-        """One endpoint."""
+    def add(self, method: str, path: str, endpoint: Callable[..., Any], status: int = 200, operation: str = "") -> None:
+        """One endpoint. `operation`: its name in Kargo, where that is not the function's with the scope in it."""
+        verb, *rest = endpoint.__name__.split("_")
+        name = "".join(part.capitalize() for part in (verb, self._scope.name.lower(), *rest)).replace("Api", "API")
         self.add_api_route(
             path,
             endpoint,
             methods=[method],
             status_code=status,
+            operation_id=operation or name,
             response_model=None,
             responses=_ANSWERS,
             openapi_extra=self._documented,

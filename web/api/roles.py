@@ -24,11 +24,11 @@ def routers() -> list[APIRouter]:
         router = PlaceRouter(scope, "Roles")
         router.add("GET", "/roles", list_roles)
         if scope is Scope.PROJECT:
-            router.add("POST", "/roles", change_roles, 201)
-            router.add("POST", "/roles/grants", change_roles)
-            router.add("POST", "/roles/revocations", change_roles)
-            router.add("PUT", "/roles/{role}", change_role)
-            router.add("DELETE", "/roles/{role}", change_role, 204)
+            router.add("POST", "/roles", change_roles, 201, "CreateProjectRole")
+            router.add("POST", "/roles/grants", change_roles, operation="Grant")
+            router.add("POST", "/roles/revocations", change_roles, operation="Revoke")
+            router.add("PUT", "/roles/{role}", change_role, operation="UpdateRole")
+            router.add("DELETE", "/roles/{role}", change_role, 204, "DeleteProjectRole")
         router.add("GET", "/roles/{role}", get_role)
         made.append(router)
     return made

@@ -20,8 +20,8 @@ logger = logging.getLogger("towpath.webhooks")
 
 #: Seconds in which a Warehouse is made to look once, and a Promotion woken once.
 WINDOW = 5.0
-#: The step that waits for a pull request.
-_WAITS = "git-wait-for-pr"
+#: The steps that wait for a pull request, or until it can be merged.
+_WAIT = frozenset({"git-wait-for-pr", "git-merge-pr"})
 #: Requests to Temporal at once.
 _BREADTH = 16
 
@@ -88,10 +88,16 @@ class Refresher:
 
 
 def waits_for(view: PromotionView, url: str) -> bool:
-    """Whether a Promotion's running step waits for the pull request of that page, opened by a step before it."""
+    """Whether a Promotion's running step may wait for the pull request of that page.
+
+    It does where a step before it opened that one. Where none opened any, the number stands in the manifest, or came
+    from elsewhere, and only the step knows: it is woken too, and looks once more than it had to, at worst.
+    """
     wanted = _page(url)
-    waiting = any(step.uses == _WAITS and step.status is StepStatus.RUNNING for step in view.steps)
-    return bool(wanted) and waiting and any(_page(_pull_request(step.output)) == wanted for step in view.steps)
+    if not wanted or not any(step.uses in _WAIT and step.status is StepStatus.RUNNING for step in view.steps):
+        return False
+    opened = {page for step in view.steps if step.uses not in _WAIT and (page := _page(_pull_request(step.output)))}
+    return not opened or wanted in opened
 
 
 def _pull_request(output: Json) -> str:

@@ -1,0 +1,1 @@
+"""Sending messages by the channels that MessageChannels describe: one module per kind of channel."""

@@ -1,0 +1,1 @@
+"""What a Project looks like now, shared by all who read it."""
