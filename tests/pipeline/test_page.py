@@ -17,7 +17,6 @@ from tests.pipeline.pipeline import REGIONS, Pipeline
 from web.process import serving
 from worker.embedded import free_port
 
-
 T = TypeVar("T")
 
 
