@@ -18,7 +18,7 @@ from web.board.boards import Boards
 from web.board.snapshot import Snapshot
 
 #: Seconds within which something must be shown.
-SOON = 20
+SOON = 60
 
 
 class Counted:
