@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
+from model.questions import Action, Answered
 from model.roles import Verb
 from starter import kinds
 from starter.errors import NotFound
 from starter.shapes import Resource
+from web.access.answering import standing
 from web.api.caller import Caller, Viewing
 from web.api.names import ProjectName, PromotionName
 from web.api.shapes import WATCHED, Shown, ShownList, list_of
@@ -22,6 +24,17 @@ from web.board.snapshot import Snapshot
 from web.board.versions import versioned
 
 router = APIRouter(prefix="/projects/{project}/promotions", tags=["Core"])
+
+
+class AnswerRequest(BaseModel):
+    """What somebody says to a step that asks people."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    action: Action = Field(description="`input` gives values")
+    step: str = Field(default="", max_length=1000, description="Alias; empty: the step that asks now")
+    message: str = Field(default="", max_length=1000)
+    values: dict[str, Any] = Field(default_factory=dict, max_length=1000)
 
 
 class RerunRequest(BaseModel):
@@ -116,6 +129,31 @@ async def rerun(caller: Viewing, project: ProjectName, promotion: PromotionName,
         project, promotion, from_failed_step=body.from_failed_step, override_window=body.override_window
     )
     return JSONResponse(await admitted(caller, project, _of(shown), admission), 201)
+
+
+@router.post(
+    "/{promotion}/answer",
+    operation_id="AnswerPromotion",
+    tags=["Beyond Kargo"],
+    response_model=Answered,
+)
+async def answer(caller: Viewing, project: ProjectName, promotion: PromotionName, body: AnswerRequest) -> Response:
+    """Approve, reject, or give the values that a step of a Promotion waits for."""
+    shown = await _existing(caller, project, promotion)
+    await caller.may(Verb.APPROVE, project, _of(shown))
+    claims, roles = await standing(caller.request, caller.identity, project)
+    answered = await caller.towpath.answer_promotion(
+        project,
+        promotion,
+        body.action,
+        step=body.step,
+        message=body.message,
+        values=body.values or None,
+        claims=claims,
+        roles=roles,
+    )
+    caller.boards.wrote(project, "Promotion", promotion)
+    return JSONResponse(answered.model_dump(mode="json", by_alias=True))
 
 
 async def _changes(caller: Caller, project: str, name: str, shown: Resource) -> AsyncIterator[str]:

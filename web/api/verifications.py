@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from starter import kinds
 from starter.deleting import Reference
 from web.api.caller import Editing, Viewing
-from web.api.errors import Unfit
+from web.api.job_logs import job_logs
 from web.api.names import AnalysisRunName, ProjectName
 from web.api.shapes import UNCHANGED, Shown, ShownList, list_of
+from web.api.watching import stream
 from web.board.versions import versioned
 
 router = APIRouter(prefix="/projects/{project}", tags=["Verifications"])
@@ -47,7 +49,8 @@ async def get_run(caller: Viewing, project: ProjectName, run: AnalysisRunName) -
 @router.get(
     "/analysis-runs/{run}/logs",
     operation_id="GetAnalysisRunLogs",
-    responses={501: {"description": "No log store is configured"}},
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
 )
 async def get_logs(
     caller: Viewing,
@@ -56,9 +59,9 @@ async def get_logs(
     metric: Annotated[str, Query(alias="metricName")] = "",
     container: Annotated[str, Query(alias="containerName")] = "",
 ) -> Response:
-    """Logs of a metric's Job: 501, as Towpath keeps none; the cluster that ran the Job has them."""
-    await caller.towpath.get_verification(project, run)
-    raise Unfit(501, "AnalysisRun log streaming is not configured: read the Job's logs in the cluster that ran it")
+    """Logs of a metric's Jobs, as far as its measurements keep them, as one server-sent event."""
+    text = job_logs(await caller.towpath.get_verification(project, run), metric, container)
+    return stream(_sent(text))
 
 
 @router.get("/analysis-templates", operation_id="ListAnalysisTemplates", response_model=ShownList, responses=UNCHANGED)
@@ -84,3 +87,8 @@ async def delete_template(caller: Editing, project: ProjectName, name: TemplateN
     await caller.towpath.delete([Reference(kinds.ANALYSIS_TEMPLATE, name, project)])
     caller.boards.wrote(project)
     return Response(status_code=204)
+
+
+async def _sent(text: str) -> AsyncIterator[str]:
+    if text:
+        yield "".join(f"data: {line}\n" for line in text.splitlines()) + "\n"

@@ -15,12 +15,13 @@ from model.freight_choice import ArtifactKind, Choice
 from model.promotions import StepRecord
 from model.questions import Action as Says
 from model.questions import QuestionKind
-from model.roles import Verb, bound_to
+from model.roles import Verb
 from model.steps import StepStatus
 from starter.client import Towpath
 from starter.errors import InvalidInput, NotFound, Refused, TowpathError
+from web.access.answering import standing
 from web.access.guard import permit
-from web.access.identity import Identity, IdentityKind
+from web.access.identity import Identity
 from web.board.snapshot import Snapshot
 from web.pages import states
 from web.pages.answers import fields, values
@@ -393,11 +394,7 @@ async def _answer(call: Call) -> Done:
     said = {"approve": Says.APPROVE, "reject": Says.REJECT}.get(call.form.get("action", ""))
     if said is None and not asks_values:
         raise InvalidInput("approve or reject")
-    known = call.identity.claims
-    claims = {"email": [known.email], "sub": [known.subject], "groups": sorted(known.groups)}
-    # Only who came by OpenID Connect has roles by claims; the admin is known by that name.
-    by_claims = call.identity.kind is IdentityKind.USER
-    roles = await call.request.state.access.roster.roles(call.project) if by_claims else []
+    claims, roles = await standing(call.request, call.identity, call.project)
     await call.towpath.answer_promotion(
         call.project,
         call.about["name"],
@@ -405,8 +402,8 @@ async def _answer(call: Call) -> Done:
         step=step.alias,
         message=call.form.get("message", "")[:_REASON],
         values=values(step.question, call.form) if asks_values else None,
-        claims={name: [value for value in listed if value] for name, listed in claims.items() if any(listed)},
-        roles=[role.name for role in roles if any(bound_to(known, [role], call.project))],
+        claims=claims,
+        roles=roles,
     )
     return Done("Answered.")
 
