@@ -14,6 +14,7 @@ from temporalio.worker import Worker
 from model.discovery import DiscoveryReport, DiscoveryRequest, WatchingNotice
 from model.names import TASK_QUEUE, task_queue
 from tests.discovery.fakes import FakeWatch, ListeningWarehouse
+from tests.patience import PATIENCE
 from worker.sandbox import sandbox
 from workflows.discovery import Discovery
 
@@ -56,7 +57,7 @@ class World:
         await self.until_so(holds)
 
     async def until_so(self, condition: Callable[[], Awaitable[bool]]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while not await condition():  # noqa: ASYNC110  # the condition lies on a server
                 await asyncio.sleep(0.01)
 
