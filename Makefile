@@ -33,6 +33,7 @@ docs: $(BIN)/.ready ## rewrite what programs write of docs/
 	$(BIN)/python -m starter.refusals
 	$(BIN)/python -m worker.reference
 	$(BIN)/python -m activities.steps.reference
+	$(BIN)/python -m web.api.reference
 
 # Versions and hashes for every platform: of all that developing needs, and of what the image is made of.
 constraints: $(BIN)/uv ## rewrite constraints.txt and constraints-runtime.txt from pyproject.toml; UPGRADE=--upgrade for newer versions

@@ -11,9 +11,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-#: The largest file that a step downloads, in bytes (Kargo: 100 MiB).
-MAX_DOWNLOAD = 100 * 1024 * 1024
-
 
 class TooLargeDownload(Exception):
     """There is more than the limit."""
@@ -31,7 +28,7 @@ class Saved:
     size: int
 
 
-async def save(chunks: AsyncIterator[bytes], path: Path, *, limit: int = MAX_DOWNLOAD) -> Saved:
+async def save(chunks: AsyncIterator[bytes], path: Path, *, limit: int) -> Saved:
     """Write what streams in to `path`, which appears, mode 0600, when all of it is there.
 
     Raises TooLargeDownload, OSError.

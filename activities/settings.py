@@ -190,6 +190,14 @@ class ActivitySettings(BaseSettings):
     step_concurrency: int = Field(
         default=8, gt=0, description="Steps that work at once on this host; more wait their turn, heartbeating."
     )
+    download_limit: int = Field(
+        default=100 * 1024 * 1024, gt=0, description="Bytes of what http-download and oci-download fetch."
+    )
+    oci_push_limit: int = Field(
+        default=1024 * 1024 * 1024,
+        gt=0,
+        description="Bytes that oci-push copies between repositories: config and layers, of all platforms.",
+    )
     step_output_limit: int = Field(
         default=256 * 1024, gt=0, description="Bytes of JSON that one step may put out. More: the step is Errored."
     )

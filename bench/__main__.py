@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import (
+    api,
     cloning,
     discovery,
     expressions,
@@ -44,6 +45,7 @@ BENCHMARKS: dict[str, tuple[str, Measure]] = {
     "warehouses": ("1,000 Warehouses at a 5-minute interval", warehouses.measure),
     "freight": ("a Warehouse with 2,000 pieces of Freight", freight.measure),
     "listing": ("a Project's Stages listed", listing.measure),
+    "api": ("the REST API: lists, and many who watch", api.measure),
     "expressions": ("expressions of a promotion step", expressions.measure),
     "yaml-update": ("yaml-update of a large file", structured.measure),
     "git-clone": ("git-clone of a repository with a long history", cloning.measure),

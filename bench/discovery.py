@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from bench.figures import Figure
-from bench.house import PROJECT, Cpu, House, house
+from bench.house import PATIENCE, PROJECT, Cpu, House, house
 from bench.manifests import Manifest, project
 from examples.world.charts import ChartRepository
 
@@ -22,15 +22,14 @@ async def measure(*, quick: bool) -> list[Figure]:
 
     `quick`: one strategy of each kind.
     """
-    window = 5.0 if quick else 15.0
+    window = 5.0 if quick else 10.0
     with ChartRepository() as charts:
         async with house({"TOWPATH_PLAIN_HTTP_REGISTRIES": "127.0.0.1"}) as home:
             kinds = await asyncio.to_thread(_kinds, home, charts)
             if quick:
                 kinds = {name: kinds[name] for name in ("image SemVer", "git NewestFromBranch", "chart HTTP")}
             await _apply(home, next(iter(kinds.values())), "1h")
-            # First runs, Schedules and Freight are made meanwhile.
-            await asyncio.sleep(15)
+            await _settled(home, polls=0)
             idle = await _used(home, window)
             figures = [Figure("idle, server and worker", 1000 * (idle.server + idle.worker) / window, "ms per s")]
             for name, subscription in kinds.items():
@@ -69,7 +68,7 @@ async def _poll(
     home: House, charts: ChartRepository, name: str, subscription: Manifest, window: float, idle: Cpu
 ) -> list[Figure]:
     await _apply(home, subscription, "1s")
-    await asyncio.sleep(5)
+    await _settled(home, polls=3)
     events, asked, sent = await _events(home), _requests(home, charts), _sent(home, charts)
     looks = await _looks(home)
     used = await _used(home, window)
@@ -96,6 +95,16 @@ async def _apply(home: House, subscription: Manifest, interval: str) -> None:
         for number in range(WAREHOUSES)
     ]
     await home.apply([project(), *manifests])
+
+
+async def _settled(home: House, *, polls: int) -> None:
+    """Wait until first looks, Schedules and Freight are made: nothing is written to any history, and polls go on."""
+    async with asyncio.timeout(PATIENCE):
+        before, looked = -1, 0
+        while (events := await _events(home)) != before or events < WAREHOUSES or looked < polls * WAREHOUSES:
+            before = events
+            await asyncio.sleep(4)
+            looked = await _looks(home)
 
 
 async def _used(home: House, seconds: float) -> Cpu:

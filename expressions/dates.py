@@ -47,9 +47,18 @@ class Zone:
         """Offset in seconds and abbreviation at a moment in seconds since 1970."""
         if self.rules is None:
             return self.offset, self.name
-        moment = datetime.fromtimestamp(0, UTC) + timedelta(seconds=min(max(seconds, -62_000_000_000), 253_000_000_000))
-        local = moment.astimezone(self.rules)
+        local = self._at(seconds).astimezone(self.rules)
         return int((local.utcoffset() or timedelta(0)).total_seconds()), local.tzname() or ""
+
+    def summer(self, seconds: int) -> bool:
+        """Whether it is daylight saving time at a moment in seconds since 1970."""
+        if self.rules is None:
+            return False
+        return bool(self._at(seconds).astimezone(self.rules).dst())
+
+    @staticmethod
+    def _at(seconds: int) -> datetime:
+        return datetime.fromtimestamp(0, UTC) + timedelta(seconds=min(max(seconds, -62_000_000_000), 253_000_000_000))
 
     def __str__(self) -> str:
         return self.name
@@ -171,6 +180,12 @@ class Date:
     def weekday(self) -> int:
         """Day of the week, Sunday is 0."""
         return (self._local()[0] + 4) % 7
+
+    @property
+    def iso_year(self) -> int:
+        """The year that the week of ISO 8601 belongs to: that of its Thursday."""
+        days = self._local()[0]
+        return civil_from_days(days - (days + 3) % 7 + 3)[0]
 
     @property
     def year_day(self) -> int:

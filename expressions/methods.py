@@ -10,6 +10,8 @@ from expressions.dates import MONTHS, SECOND, UTC_ZONE, WEEKDAYS, YEAR_ONE, Date
 from expressions.errors import Fault
 from expressions.layouts import format_date
 
+_RFC_3339: Final = "2006-01-02T15:04:05.999999999Z07:00"
+
 
 @dataclass(frozen=True)
 class Method:
@@ -47,6 +49,14 @@ DATE_METHODS: Final[dict[str, Method]] = {
     "UnixMilli": Method(lambda date: date.nanoseconds // 1_000_000),
     "UnixMicro": Method(lambda date: date.nanoseconds // 1000),
     "UnixNano": Method(lambda date: ((date.nanoseconds + 2**63) & (2**64 - 1)) - 2**63),
+    # Of a method with several results expr takes the first.
+    "Date": Method(lambda date: date.civil()[0]),
+    "Clock": Method(lambda date: date.clock()[0]),
+    "ISOWeek": Method(lambda date: date.iso_year),
+    "Zone": Method(lambda date: date.offset()[1]),
+    "IsDST": Method(lambda date: date.zone.summer(date.nanoseconds // SECOND)),
+    "MarshalText": Method(lambda date: format_date(date, _RFC_3339).encode()),
+    "MarshalJSON": Method(lambda date: f'"{format_date(date, _RFC_3339)}"'.encode()),
     "IsZero": Method(lambda date: date.nanoseconds == YEAR_ONE * SECOND),
     "UTC": Method(lambda date: date.within(UTC_ZONE)),
     "Local": Method(lambda date: date.within(UTC_ZONE)),
@@ -86,11 +96,15 @@ DURATION_METHODS: Final[dict[str, Method]] = {
 
 ZONE_METHODS: Final[dict[str, Method]] = {"String": Method(str)}
 
+#: Of months and days of the week.
+NUMBER_METHODS: Final[dict[str, Method]] = {"String": Method(lambda number: number.name)}
+
 #: The methods of each type, by name.
 METHODS: Final[dict[type, dict[str, Method]]] = {
     Date: DATE_METHODS,
     Duration: DURATION_METHODS,
     Zone: ZONE_METHODS,
+    NamedNumber: NUMBER_METHODS,
 }
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from expressions.dates import Date, Duration, Zone
+from expressions.dates import Date, Duration, NamedNumber, Zone
 from expressions.errors import Fault
 from expressions.limits import MAX_VALUE_DEPTH, Budget
 from expressions.methods import METHODS
@@ -349,7 +349,7 @@ def fetch(holder: Value, key: Value) -> Value:
         return holder[index]
     if isinstance(holder, Record):
         return _field(holder, key)
-    if isinstance(holder, Date | Duration | Zone):
+    if isinstance(holder, Date | Duration | Zone | NamedNumber):
         method = METHODS[type(holder)].get(key) if isinstance(key, str) else None
         if method is not None:
             return Function(key, lambda *arguments: method.call(holder, *arguments), method.arity, method.arity)

@@ -43,6 +43,9 @@ UPDATE_TIMEOUT = timedelta(seconds=30)
 #: How long the server may take to answer a call that no worker is needed for.
 SERVER_TIMEOUT = timedelta(seconds=10)
 
+#: The code by which a worker says that it didn't come to it in time: no answer, rather than a no.
+_OVERLOADED = "TMPRL1101"
+
 _SILENT = {RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
 
 
@@ -245,6 +248,8 @@ class Calls:
         except WorkflowQueryRejectedError as error:
             raise target.missing() from error
         except WorkflowQueryFailedError as error:
+            if _OVERLOADED in str(error):
+                raise self._silent_worker(target) from error
             raise Refused(f"{target.words}: {error}") from error
         except WorkflowUpdateFailedError as error:
             raise Refused(f"{target.words}: {innermost(error)}") from error

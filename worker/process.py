@@ -47,6 +47,7 @@ OTHER_VARIABLES = frozenset(
         "TOWPATH_PROJECT",
         "TOWPATH_TEST_HELM",
         "TOWPATH_TEST_KARGO_ADVANCED",
+        "TOWPATH_TEST_KARGO_CLI",
         "TOWPATH_TEST_KUBECONFIG",
     }
 )

@@ -23,7 +23,8 @@ class WorkerSettings(ActivitySettings, WebSettings):
     shard: str = Field(
         default="",
         pattern=r"^[a-z0-9]?([-a-z0-9]{0,61}[a-z0-9])?$",
-        description="Shard this worker serves: only Stages with `spec.shard` of that name. Empty: those without one.",
+        description="Shard this worker serves: only Warehouses and Stages with `spec.shard` of that name. Empty: those "
+        "without one.",
     )
     workflow_cache: int = Field(
         default=5000,

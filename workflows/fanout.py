@@ -41,6 +41,8 @@ class FanOut:
         self.result = FanOutResult(name=request.name)
         self.decided = False
         self.abort_request = AbortRequest()
+        #: What is shown is to be written anew.
+        self.stale = False
 
     # Messages
 
@@ -190,10 +192,9 @@ class FanOut:
             self.result.promotions[stage] = PromotionFinished(name=name, stage=stage, phase=phase, message=message)
             if aborted and workflow.cancellation_reason() is not None:
                 raise
-            self._show()
-            return
-        self.result.promotions[stage] = outcome
-        self._show()
+        else:
+            self.result.promotions[stage] = outcome
+        self._show_soon()
 
     def _phase(self) -> PromotionPhase:
         """Worst of the Promotions; a refused one counts as Errored."""
@@ -201,7 +202,14 @@ class FanOut:
         phases = [outcome.phase or PromotionPhase.ERRORED for outcome in self.result.promotions.values()]
         return max(phases, key=order.index)
 
+    def _show_soon(self) -> None:
+        """Once for all that end at the same moment: a hundred tables of a hundred rows are no workflow's work."""
+        if not self.stale:
+            self.stale = True
+            asyncio.get_running_loop().call_soon(self._show)
+
     def _show(self) -> None:
+        self.stale = False
         lines = [
             f"**{self.request.freight[:7]}** to all Stages downstream of {self.request.stage}",
             "",

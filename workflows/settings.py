@@ -245,13 +245,13 @@ def _file() -> dict[str, Any]:
         raise SettingsInvalid(f"{name} ({FILE_VARIABLE}) is not TOML: {error}") from error
 
 
-def load_settings(kind: type[Settings]) -> Settings:
-    """Settings of this kind from the environment and the settings file.
+def load_settings(kind: type[Settings], **given: Any) -> Settings:  # the settings' own types check it
+    """Settings of this kind from the environment and the settings file; what is `given` wins.
 
     Raises SettingsInvalid, naming every field that is wrong.
     """
     try:
-        return kind()
+        return kind(**given)
     except ValidationError as error:
         found = "; ".join(_complaint(kind, problem["loc"], problem["msg"]) for problem in error.errors())
         raise SettingsInvalid(found) from None

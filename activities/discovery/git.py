@@ -44,6 +44,8 @@ class _Seen(BaseModel):
 
     #: Where the branch was, or a digest of the tags that counted.
     head: str
+    #: A digest of all tags: where it is the same, which of them count need not be worked out.
+    listing: str = ""
     commits: list[DiscoveredCommit] = Field(default_factory=list)
 
 
@@ -108,7 +110,8 @@ class _GitLook:
             raise LookFailed(
                 f"{shown} has no branch {branch}: check `branch`, or push it"
                 if branch
-                else f"{shown} has no default branch with commits: name one as `branch`, or push it"
+                else f"{shown} has no default branch with commits: name one as `branch`, push it, or see that a "
+                "repository is at that address"
             )
         seen = await self.look.memory.recall("git", self._key, _Seen)
         if seen is not None and seen.head == head:
@@ -144,10 +147,15 @@ class _GitLook:
 
     async def _of_tags(self) -> list[DiscoveredCommit]:
         refs = await self.look.git.refs(self.remote, branches=[], tags=None)
+        self._warn()
+        seen = await self.look.memory.recall("git", self._key, _Seen)
+        listing = _digest([(name, refs.tag_objects.get(name, ""), commit) for name, commit in refs.tags.items()])
+        if seen is not None and seen.listing == listing:
+            return seen.commits
         names = self._names(refs)
         observed = _digest([(name, refs.tag_objects.get(name, ""), refs.tags[name]) for name in sorted(names)])
-        seen = await self.look.memory.recall("git", self._key, _Seen)
         if seen is not None and seen.head == observed:
+            await self.look.memory.keep("git", self._key, seen.model_copy(update={"listing": listing}))
             return seen.commits
         commits: list[DiscoveredCommit] = []
         for batch in self._batches(names):
@@ -158,18 +166,20 @@ class _GitLook:
             if len(commits) >= self.git.discovery_limit:
                 break
         commits = commits[: self.git.discovery_limit]
-        await self.look.memory.keep("git", self._key, _Seen(head=observed, commits=commits))
+        await self.look.memory.keep("git", self._key, _Seen(head=observed, listing=listing, commits=commits))
         return commits
+
+    def _warn(self) -> None:
+        for field, value, instead in (
+            ("allowTags", self.git.allow_tags, "allowTagsRegexes"),
+            ("ignoreTags", self.git.ignore_tags, "ignoreTagsRegexes"),
+        ):
+            if value:
+                self.look.warn(f"git {self.remote.shown}: {field} is gone from Kargo since 1.11, use {instead} instead")
 
     def _names(self, refs: RemoteRefs) -> list[str]:
         """The tags that count by their names, in the order in which they are tried where the names decide it."""
         git = self.git
-        for field, value, instead in (
-            ("allowTags", git.allow_tags, "allowTagsRegexes"),
-            ("ignoreTags", git.ignore_tags, "ignoreTagsRegexes"),
-        ):
-            if value:
-                self.look.warn(f"git {self.remote.shown}: {field} is gone from Kargo since 1.11, use {instead} instead")
         names = TagRules(git.allowed_tags(), git.ignore_tags_regexes, git.ignore_tags).filter(refs.tags)
         if git.commit_selection_strategy is CommitSelectionStrategy.SEMVER:
             return by_version(names, constraint=git.semver_constraint, strict=git.strict_semvers)

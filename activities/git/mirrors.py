@@ -13,7 +13,6 @@ import shutil
 import uuid
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -255,7 +254,7 @@ def _parse_refs(output: Output) -> list[Ref]:
         if left.startswith("ref: "):
             targets[name] = left.removeprefix("ref: ")
         elif plain != name and plain in refs:
-            refs[plain] = replace(refs[plain], peeled=left)
+            refs[plain] = refs[plain]._replace(peeled=left)
         else:
             refs[name] = Ref(name, left, targets.get(name, ""))
     return list(refs.values())

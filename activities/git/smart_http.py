@@ -12,9 +12,8 @@ import os
 import re
 import ssl
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -42,9 +41,8 @@ _Value = TypeVar("_Value", str, float)
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
-@dataclass(frozen=True)
-class Ref:
-    """One ref as the host lists it."""
+class Ref(NamedTuple):
+    """One ref as the host lists it: there may be many thousands."""
 
     name: str
     id: str

@@ -8,7 +8,7 @@ from datetime import timedelta
 import httpx
 from pydantic import Field, field_validator
 
-from activities.downloads import MAX_DOWNLOAD, TooLargeDownload, save
+from activities.downloads import TooLargeDownload, save
 from activities.guarded import GuardedTransport
 from activities.steps.http import MAX_REDIRECTS, NamedValue, remember_secrets, shown
 from activities.steps.registry import StepConfig, StepContext, StepErrored, StepFailed, StepOutput, step
@@ -48,13 +48,13 @@ class DownloadOutput(StepOutput):
 
 @step("http-download", config=HttpDownloadConfig, output=DownloadOutput, effect=Effect.WORKSPACE)
 async def http_download(config: HttpDownloadConfig, context: StepContext) -> DownloadOutput:
-    """Download a file, of at most 100 MiB. An answer of 4xx is Failed."""
+    """Download a file, of at most 100 MiB unless the worker's settings say otherwise. An answer of 4xx is Failed."""
     path = context.path(config.out_path)
     where = f"GET {shown(config.url)}"
     if path.is_dir() or (path.exists() and not config.allow_overwrite):
         raise StepErrored(f"{config.out_path} is there already; allowOverwrite: true would replace a file", final=True)
     remember_secrets(config.headers)
-    seconds = config.timeout.total_seconds()
+    seconds, limit = config.timeout.total_seconds(), context.outside.settings.download_limit
     try:
         transport = GuardedTransport(
             verify=not config.insecure_skip_tls_verify, mirrors=context.outside.settings.http_mirrors
@@ -72,12 +72,14 @@ async def http_download(config: HttpDownloadConfig, context: StepContext) -> Dow
                 url = url.copy_with(params=present + [(param.name, param.value) for param in config.query_params])
             headers = [(header.name.encode(), header.value.encode()) for header in config.headers]
             async with asyncio.timeout(seconds), client.stream("GET", url, headers=headers) as response:
-                _check(response, where)
-                saved = await save(response.aiter_bytes(), path)
+                _check(response, where, limit)
+                saved = await save(response.aiter_bytes(), path, limit=limit)
     except (TimeoutError, httpx.TimeoutException):
         raise StepErrored(f"{where}: the download was not complete within {seconds:g} s") from None
     except TooLargeDownload:
-        raise StepErrored(f"{where}: the file is larger than {MAX_DOWNLOAD} bytes", final=True) from None
+        raise StepErrored(
+            f"{where}: the file is larger than {limit} bytes (TOWPATH_DOWNLOAD_LIMIT)", final=True
+        ) from None
     except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError, ValueError) as error:
         raise StepErrored(f"{where}: the request can't be made: {error}", final=True) from None
     except httpx.HTTPError as error:
@@ -85,12 +87,12 @@ async def http_download(config: HttpDownloadConfig, context: StepContext) -> Dow
     return DownloadOutput(sha256=saved.sha256, size=saved.size)
 
 
-def _check(response: httpx.Response, where: str) -> None:
+def _check(response: httpx.Response, where: str, limit: int) -> None:
     status = response.status_code
     if status in (408, 429) or status >= 500:
         raise StepErrored(f"{where}: HTTP {status}")
     if not 200 <= status < 300:
         raise StepFailed(f"{where}: HTTP {status}")
     length = response.headers.get("Content-Length", "")
-    if length.isdigit() and int(length) > MAX_DOWNLOAD:
+    if length.isdigit() and int(length) > limit:
         raise TooLargeDownload(length)

@@ -15,7 +15,6 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from activities.credentials import CredentialKind
-from activities.downloads import MAX_DOWNLOAD
 from activities.registry.address import RegistrySettings
 from activities.registry.client import Login, RegistryClient, Repository
 from activities.registry.description import INDEXES, MANIFESTS
@@ -24,8 +23,6 @@ from activities.steps.registry import StepConfig, StepContext, StepErrored, Step
 from model.base import Json
 from model.steps import Effect
 
-#: What may be copied between repositories, in bytes of config and layers, of all platforms (Kargo: 1 GiB).
-MAX_ARTIFACT = 1024 * 1024 * 1024
 #: Images of one index that are copied.
 MAX_IMAGES = 64
 
@@ -121,7 +118,7 @@ class Reference:
 
 @step("oci-download", config=OciDownloadConfig, output=OciDownloadOutput, effect=Effect.WORKSPACE)
 async def oci_download(config: OciDownloadConfig, context: StepContext) -> OciDownloadOutput:
-    """Download a layer of an artifact to a file, of at most 100 MiB; of an index, that of linux/amd64."""
+    """Download a layer of an artifact to a file; of an index, that of linux/amd64."""
     path = context.path(config.out_path)
     if path.is_dir() or (path.exists() and not config.allow_overwrite):
         raise StepErrored(f"{config.out_path} is there already; allowOverwrite: true would replace a file", final=True)
@@ -133,9 +130,10 @@ async def oci_download(config: OciDownloadConfig, context: StepContext) -> OciDo
         if media_type in INDEXES:
             _, _, content = await repository.raw_manifest(_default_image(manifest, config.image_ref))
             manifest = _json(content, config.image_ref)
-        layer = _layer(manifest, config)
+        limit = context.outside.settings.download_limit
+        layer = _layer(manifest, config, limit)
         await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
-        await repository.download(layer["digest"], path, limit=MAX_DOWNLOAD)
+        await repository.download(layer["digest"], path, limit=limit)
     await asyncio.to_thread(path.chmod, 0o600)
     return OciDownloadOutput(digest=layer["digest"], size=path.stat().st_size)
 
@@ -153,7 +151,7 @@ def _default_image(index: Json, shown: str) -> str:
     )
 
 
-def _layer(manifest: Json, config: OciDownloadConfig) -> dict[str, str]:
+def _layer(manifest: Json, config: OciDownloadConfig, limit: int) -> dict[str, str]:
     layers = manifest.get("layers") or []
     fitting = [layer for layer in layers if config.media_type in (None, layer.get("mediaType"))]
     if not fitting:
@@ -163,8 +161,10 @@ def _layer(manifest: Json, config: OciDownloadConfig) -> dict[str, str]:
             final=True,
         )
     layer: dict[str, str] = fitting[0]
-    if int(fitting[0].get("size") or 0) > MAX_DOWNLOAD:
-        raise StepErrored(f"the layer of {config.image_ref} is larger than {MAX_DOWNLOAD} bytes", final=True)
+    if int(fitting[0].get("size") or 0) > limit:
+        raise StepErrored(
+            f"the layer of {config.image_ref} is larger than {limit} bytes (TOWPATH_DOWNLOAD_LIMIT)", final=True
+        )
     return layer
 
 
@@ -179,7 +179,9 @@ async def oci_push(config: OciPushConfig, context: StepContext) -> OciPushOutput
         verify = not config.insecure_skip_tls_verify
         origin = await _repository(client, source, context, verify=verify)
         destination = await _repository(client, target, context, verify=verify)
-        copy = await _Copy.of(origin, destination, source.version, config)
+        copy = await _Copy.of(
+            origin, destination, source.version, config, limit=context.outside.settings.oci_push_limit
+        )
         try:
             present = await destination.digest(target.version)
         except NotFound:
@@ -205,7 +207,9 @@ class _Copy:
         return self.manifests[-1][0]
 
     @classmethod
-    async def of(cls, origin: Repository, destination: Repository, version: str, config: OciPushConfig) -> _Copy:
+    async def of(
+        cls, origin: Repository, destination: Repository, version: str, config: OciPushConfig, *, limit: int
+    ) -> _Copy:
         """Reads the manifests, and sets the annotations. Raises StepErrored where it is too large."""
         copy = cls(origin, destination, [], {})
         _, media_type, content = await origin.raw_manifest(version)
@@ -226,9 +230,10 @@ class _Copy:
         else:
             copy._add(media_type, content, on_images, config.src_ref)
         total = sum(copy.blobs.values())
-        if origin.address != destination.address and total > MAX_ARTIFACT:
+        if origin.address != destination.address and total > limit:
             raise StepErrored(
-                f"{config.src_ref} has {total} bytes; at most {MAX_ARTIFACT} are copied between repositories",
+                f"{config.src_ref} has {total} bytes; at most {limit} are copied between repositories "
+                "(TOWPATH_OCI_PUSH_LIMIT)",
                 final=True,
             )
         return copy

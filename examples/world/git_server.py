@@ -43,6 +43,8 @@ class GitServer:
         self.user, self.password = user, password
         self.fail_with: int | None = None
         self.retry_after = ""
+        #: A page that is answered to everything, as a proxy's for signing in.
+        self.html = ""
         self.version_2 = True
         #: Bytes of the bodies of all answers so far.
         self.sent = 0
@@ -213,6 +215,9 @@ def _handler(world: GitServer) -> type[BaseHTTPRequestHandler]:
             path = unquote(parts.path)
             service = "info/refs" if path.endswith("/info/refs") else path.rpartition("/")[2]
             world.requests[f"{self.command} {service}"] += 1
+            if world.html:
+                self._answer(200, [("Content-Type", "text/html")], world.html.encode())
+                return
             if world.fail_with is not None:
                 self._answer(world.fail_with, [("Retry-After", world.retry_after)] if world.retry_after else [], b"")
                 return

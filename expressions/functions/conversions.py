@@ -7,7 +7,7 @@ import binascii
 import math
 import re
 
-from expressions.dates import Duration, NamedNumber
+from expressions.dates import MONTHS, Duration, NamedNumber
 from expressions.errors import Fault
 from expressions.functions.builtin import builtin, text_argument
 from expressions.json_text import from_json, key_text, shortest, to_json
@@ -20,6 +20,10 @@ _INTEGER = re.compile(r"[+-]?[0-9]+")
 
 @builtin("type", 1)
 def type_(budget: Budget, value: Value) -> str:
+    if isinstance(value, bytes):
+        return "array"
+    if isinstance(value, NamedNumber):
+        return "time.Month" if value.name in MONTHS else "time.Weekday"
     return type_name(value)
 
 

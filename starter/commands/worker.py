@@ -13,15 +13,22 @@ if TYPE_CHECKING:
 
 
 @click.command()
-def command() -> None:
+@click.option(
+    "--shard",
+    metavar="NAME",
+    help="Serve only Warehouses and Stages with this `spec.shard`. Default: TOWPATH_SHARD, else those without one.",
+)
+def command(shard: str | None) -> None:
     """Run a worker for a Temporal server elsewhere.
 
-    Which one, TEMPORAL_ADDRESS or a Temporal profile says. As many workers as are needed may run, on as many hosts.
+    Which one, TEMPORAL_ADDRESS or a Temporal profile says. As many workers as are needed may run, on as many hosts, and
+    with --shard in other networks: what has no shard is left to workers without one, of which there must be some.
 
     \b
     Examples:
       TEMPORAL_ADDRESS=temporal.internal:7233 towpath worker
       TEMPORAL_PROFILE=production towpath worker
+      TEMPORAL_ADDRESS=temporal.internal:7233 towpath worker --shard edge
     """
     # What a worker is made of takes a second to import, and no other command needs it.
     from worker.process import run_to_the_end, run_worker
@@ -30,7 +37,8 @@ def command() -> None:
 
     async def run() -> int:
         try:
-            await run_worker(load_settings(WorkerSettings), announce)
+            given = {} if shard is None else {"shard": shard}
+            await run_worker(load_settings(WorkerSettings, **given), announce)
         except Exception as error:  # the process ends here, and says why
             return report_failure(error)
         return 0

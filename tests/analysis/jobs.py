@@ -53,6 +53,14 @@ class Cluster:
         self._pods.patch(namespace, pod, {"status": status})
         self.server.logs[namespace, pod, "test"] = log
 
+    def unscheduled(self, job: dict[str, Any], message: str) -> None:
+        """The Job has a pod that no node takes."""
+        name, namespace = job["metadata"]["name"], job["metadata"]["namespace"]
+        pod = f"{name}-x1".replace(".", "-")
+        self._pods.create(namespace, {"metadata": {"name": pod, "labels": {"job-name": name}}})
+        condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+        self._pods.patch(namespace, pod, {"status": {"phase": "Pending", "conditions": [condition]}})
+
     def end(self, job: dict[str, Any], condition: str, log: str = "", **fields: str) -> None:
         """The Job's pod has ended, and so has the Job: Complete or Failed."""
         self.pod(job, log, terminated={"exitCode": 0})

@@ -114,6 +114,21 @@ async def test_job_whose_image_is_not_there_is_inconclusive(kubernetes: tuple[Cl
     assert world.jobs == []
 
 
+async def test_job_that_never_starts_says_why_and_an_abort_deletes_it(
+    kubernetes: tuple[Cluster, Outside], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, outside = kubernetes
+    monkeypatch.setattr("activities.metrics.job.WATCH", 0)
+    flight = await measure(outside, PROVIDER)
+    world.unscheduled(await world.job(), "0/3 nodes are available")
+    waiting = await looked_at(outside, flight)
+    assert waiting.phase is Phase.RUNNING
+    assert "waits (Unschedulable): 0/3 nodes are available" in waiting.message
+    assert waiting.resume_at is not None
+    await looked_at(outside, waiting, terminate=True)
+    assert world.jobs == []
+
+
 async def test_job_that_somebody_deleted_is_an_error(kubernetes: tuple[Cluster, Outside]) -> None:
     world, outside = kubernetes
     flight = await measure(outside, PROVIDER)

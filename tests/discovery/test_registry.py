@@ -393,6 +393,88 @@ def test_what_is_no_repository(url: str, mirrors: dict[str, str]) -> None:
             'BEARER realm="https://r/t",scope="repository:a:pull,push", Basic realm=x',
             [("bearer", {"realm": "https://r/t", "scope": "repository:a:pull,push"}), ("basic", {"realm": "x"})],
         ),
+        # The forms of Docker Hub, ECR (private and public), Artifact Registry, ACR, Quay,
+        # Harbor.
+        (
+            'Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a/b:pull"',
+            [
+                (
+                    "bearer",
+                    {
+                        "realm": "https://auth.docker.io/token",
+                        "service": "registry.docker.io",
+                        "scope": "repository:a/b:pull",
+                    },
+                )
+            ],
+        ),
+        (
+            'Basic realm="https://123456789012.dkr.ecr.eu-central-1.amazonaws.com/",service="ecr.amazonaws.com"',
+            [
+                (
+                    "basic",
+                    {
+                        "realm": "https://123456789012.dkr.ecr.eu-central-1.amazonaws.com/",
+                        "service": "ecr.amazonaws.com",
+                    },
+                )
+            ],
+        ),
+        (
+            'Bearer realm="https://public.ecr.aws/token/",service="public.ecr.aws",scope="aws"',
+            [("bearer", {"realm": "https://public.ecr.aws/token/", "service": "public.ecr.aws", "scope": "aws"})],
+        ),
+        (
+            'Bearer realm="https://europe-docker.pkg.dev/v2/token",service="europe-docker.pkg.dev",'
+            'scope="repository:p/r/i:pull"',
+            [
+                (
+                    "bearer",
+                    {
+                        "realm": "https://europe-docker.pkg.dev/v2/token",
+                        "service": "europe-docker.pkg.dev",
+                        "scope": "repository:p/r/i:pull",
+                    },
+                )
+            ],
+        ),
+        (
+            'Bearer realm="https://x.azurecr.io/oauth2/token",service="x.azurecr.io",scope="repository:a:metadata_read",'
+            'error="invalid_token"',
+            [
+                (
+                    "bearer",
+                    {
+                        "realm": "https://x.azurecr.io/oauth2/token",
+                        "service": "x.azurecr.io",
+                        "scope": "repository:a:metadata_read",
+                        "error": "invalid_token",
+                    },
+                )
+            ],
+        ),
+        (
+            'Bearer realm="https://quay.io/v2/auth",service="quay.io",scope="repository:a/b:pull"',
+            [
+                (
+                    "bearer",
+                    {"realm": "https://quay.io/v2/auth", "service": "quay.io", "scope": "repository:a/b:pull"},
+                )
+            ],
+        ),
+        (
+            'Bearer realm="https://h.example.com/service/token",service="harbor-registry",scope="repository:a/b:pull"',
+            [
+                (
+                    "bearer",
+                    {
+                        "realm": "https://h.example.com/service/token",
+                        "service": "harbor-registry",
+                        "scope": "repository:a/b:pull",
+                    },
+                )
+            ],
+        ),
         ("Negotiate", [("negotiate", {})]),
         ("", []),
     ],

@@ -18,7 +18,7 @@ from expressions.json_text import from_json, to_json
 from expressions.limits import Budget
 from expressions.parser import parse
 from expressions.templates import Environment, evaluate_template
-from expressions.values import wrap
+from expressions.values import type_name, wrap
 from expressions.yaml_text import to_yaml
 
 fuzz = settings(
@@ -45,12 +45,20 @@ ENVIRONMENT: dict[str, Any] = {
 
 
 def ends_well(source: str) -> None:
-    told = ""
+    """Whatever isn't an ExpressionError fails the test; and what is one shows a place within the text."""
+    fault: ExpressionError | None = None
+    value = None
     try:
-        compile_expression.__wrapped__(source).run(ENVIRONMENT)
+        value = compile_expression.__wrapped__(source).run(ENVIRONMENT)
     except ExpressionError as error:
-        told = error.message
-    assert "Traceback" not in told
+        fault = error
+    if fault is None:
+        assert type_name(value)
+        return
+    lines = source.split("\n")
+    assert fault.message
+    assert fault.line <= len(lines)
+    assert not fault.line or 1 <= fault.column <= len(lines[fault.line - 1]) + 1
 
 
 @fuzz

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -18,18 +20,61 @@ from model.warehouse_rules import relevant, take_report
 from model.warehouse_state import WarehouseState
 from model.warehouses import StageReport, StageSubscription
 from tests.model.policy_world import HOUR, NOW, a_stage, a_state, piece
-from tests.model.simulated_stage import SimulatedStage
+from tests.model.simulated_stage import Entry, SimulatedStage
 
 PIECES = st.integers(1, 12).map(lambda number: f"f{number:03}")
-EVENTS = st.one_of(
-    st.tuples(st.just("discover"), st.just("dev")),
-    st.tuples(st.sampled_from(["approve", "withdraw", "request"]), PIECES),
-    st.tuples(st.just("finish"), st.sampled_from([phase for phase in PromotionPhase if phase.terminal])),
-    st.tuples(st.just("feel"), st.sampled_from(list(HealthState))),
-    st.tuples(st.just("verified"), st.sampled_from([phase for phase in VerificationPhase if phase.terminal])),
-    st.tuples(st.just("switch"), st.booleans()),
-    st.tuples(st.just("wait"), st.integers(1, 30)),
-)
+#: What may happen to a Stage; what makes it go on stands here more often than what holds it up.
+POSSIBLE: list[tuple[str, Any]] = [
+    *[("discover", "dev")] * 6,
+    *[(event, f"f{number:03}") for event in ("approve", "request", "override") for number in range(1, 9)],
+    *[(event, f"f{number:03}") for event in ("withdraw", "delete") for number in range(1, 3)],
+    *[("finish", phase) for phase in PromotionPhase if phase.terminal for _ in range(3)],
+    *[("finish", PromotionPhase.SUCCEEDED)] * 9,
+    *[("feel", health) for health in HealthState],
+    *[("feel", HealthState.HEALTHY)] * 12,
+    *[("verified", phase) for phase in VerificationPhase if phase.terminal],
+    *[("verified", VerificationPhase.SUCCESSFUL)] * 9,
+    *[(event, on) for event in ("switch", "go_back") for on in (True, True, False)],
+    *[("freeze", on) for on in (True, False, False)],
+    *[("close", policy) for policy in ("manual", "nothing", "", "")],
+    *[("abort", 0), ("abort", 1), ("wait", 3), ("wait", 30)],
+]
+EVENTS = st.sampled_from(POSSIBLE)
+
+
+def check_entries(entered: list[Entry]) -> None:
+    """What entered was available at that moment, and nothing forbade it: by the facts, not by the rules themselves."""
+    for entry in entered:
+        assert entry.let_in
+        assert not entry.frozen
+        assert not entry.closed or (entry.closed == "manual" and entry.override)
+        assert not entry.against_a_hold
+        assert not entry.overtaking
+        assert not (entry.rollback and entry.after_a_rollback)
+
+
+def test_sequences_hold_all_that_can_happen() -> None:
+    """The events below lead to everything that the properties speak of: else they would prove nothing."""
+    chance = random.Random(11)
+    seen: Counter[str] = Counter()
+    for _ in range(150):
+        simulated = SimulatedStage(a_stage(stages=["dev"]), a_state())
+        for _ in range(40):
+            event, argument = chance.choice(POSSIBLE)
+            getattr(simulated, event)(argument)
+            simulated.look()
+        check_entries(simulated.entered)
+        seen += simulated.seen
+        seen["held"] += bool(simulated.state.holds)
+        for entry in simulated.entered:
+            seen["rollback"] += entry.rollback
+            seen["by itself"] += entry.by_itself
+            seen["by hand"] += not entry.by_itself
+            seen["overridden"] += bool(entry.closed)
+    expected = {phase.value for phase in PromotionPhase if phase.terminal}
+    expected |= {"held", "rollback", "by itself", "by hand", "overridden", "override refused", "expired"}
+    expected |= {"aborted while pending", "closed manual", "closed nothing"}
+    assert {what for what in expected if not seen[what]} == set()
 
 
 @settings(max_examples=150, deadline=None)
@@ -41,17 +86,16 @@ def test_whatever_happens_to_a_stage(events: list[tuple[str, Any]]) -> None:
         before = len(simulated.entered)
         getattr(simulated, event)(argument)
         simulated.look()
-        # No Freight enters for which the Stage isn't available at that moment, by the rule itself.
-        for name, _ in simulated.entered[before:]:
-            record = next(record for record in state.snapshots["web"].freight if record.name == name)
-            requests = simulated.stage.spec.requested_freight
-            assert availability("prod", requests, record, simulated.now).available
+        check_entries(simulated.entered[before:])
         # The Stage holds the last success.
         current = state.current()
         assert (current.references()[0].name if current else None) == simulated.last_success
         # One turn at a time, and nothing waits without a reason.
         assert (state.promoting is None) or (state.verifying is None)
-        assert not state.queue or why_wait(simulated.stage, state, simulated.now) is not None
+        for entry in state.queue:
+            waiting = why_wait(simulated.stage, state, simulated.now, entry.override_window)
+            assert waiting is not None
+            assert waiting.reason
         # Who asks why nothing goes on by itself gets an answer.
         assert all(origin.reason for origin in explain(state, simulated.stage, [], "", simulated.now).origins)
         assert state.bundle.auto_promotion or not effective_holds(simulated.stage, state)
@@ -64,6 +108,7 @@ def test_a_stage_left_alone_comes_to_rest(events: list[tuple[str, Any]]) -> None
     for event, argument in events:
         getattr(simulated, event)(argument)
         simulated.look()
+    simulated.freeze(False)
     for _ in range(200):
         if simulated.state.turn is None and not simulated.state.queue:
             break

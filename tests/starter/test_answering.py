@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import yaml
 
 from model.questions import Question, QuestionKind, Responder
 from model.steps import StepRequest, StepResult, StepStatus
+from starter.progress import Lines
 from tests.starter.house import Rooms
 from tests.starter.test_managing import applied
 from tests.workflows.house import stage
@@ -78,6 +80,9 @@ def test_what_waits_for_whom_is_shown_and_whoever_is_asked_approves(
     assert step["question"]["kind"] == "approval"
     assert step["question"]["responders"] == [{"claim": "groups", "value": "leads"}]
     assert step["question"]["askedBy"] == "subject:tester"
+    followed = StringIO()
+    Lines(followed).show(house.wait(house.house.progress(promotion)))
+    assert "dev: ask (work): Running: waits for approval of groups leads\n" in followed.getvalue()
     log = house.run("logs", "promotion", promotion, *in_project).stdout
     assert "by subject:tester" in log
     assert "waits for approval of groups leads" in log

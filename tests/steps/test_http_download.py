@@ -13,7 +13,7 @@ import pytest
 from activities import downloads
 from activities.mask import Mask
 from activities.settings import ActivitySettings
-from activities.steps import http_download
+from activities.steps import http_download  # noqa: F401  # registers the steps
 from activities.steps.registry import StepErrored, StepFailed
 from tests.steps.contexts import run_step, step_context
 from tests.steps.test_http import Site
@@ -28,8 +28,9 @@ def site() -> Iterator[Site]:
     site.thread.join()
 
 
-async def download(workspace: Path, url: str, **config: Any) -> dict[str, Any]:
-    outside = SimpleNamespace(settings=ActivitySettings(data_directory=workspace.parent / "data"))
+async def download(workspace: Path, url: str, *, limit: int = 1024, **config: Any) -> dict[str, Any]:
+    settings = ActivitySettings(data_directory=workspace.parent / "data", download_limit=limit)
+    outside = SimpleNamespace(settings=settings)
     given = {"url": url, "outPath": "d/file", **config}
     return await run_step("http-download", given, step_context(workspace, outside=outside))
 
@@ -79,10 +80,9 @@ async def test_other_answers(site: Site, tmp_path: Path, status: int, error: typ
     assert not (tmp_path / "d").exists()
 
 
-async def test_the_size_is_bounded(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_download, "MAX_DOWNLOAD", 10)
+async def test_the_size_is_bounded(site: Site, tmp_path: Path) -> None:
     with pytest.raises(StepErrored, match="larger than 10 bytes"):
-        await download(tmp_path, site.answer("/f", b"x" * 11))
+        await download(tmp_path, site.answer("/f", b"x" * 11), limit=10)
 
 
 async def test_what_only_shows_while_it_streams_is_bounded_too(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from activities.outside import Outside, open_outside
 from activities.settings import ActivitySettings
-from activities.steps import oci
+from activities.steps import oci  # noqa: F401  # registers the steps
 from activities.steps.registry import StepErrored
 from examples.world.registry import OCI_MANIFEST, Registry, _digest, _Repository
 from tests.steps.contexts import run_step, step_context
@@ -127,10 +127,8 @@ async def test_a_layer_that_is_not_what_its_digest_says(outside: Outside, here: 
     assert list((tmp_path / "ws").iterdir()) == []
 
 
-async def test_size_is_bounded(
-    outside: Outside, here: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(oci, "MAX_DOWNLOAD", 2)
+async def test_size_is_bounded(outside: Outside, here: Registry, tmp_path: Path) -> None:
+    outside.settings.download_limit = 2
     artifact(here, "team/config", "v1", ("text/plain", b"one"))
     with pytest.raises(StepErrored, match="larger than 2 bytes"):
         await run(outside, tmp_path, "oci-download", imageRef=f"{here.host}/team/config:v1", outPath="x")
@@ -197,9 +195,9 @@ async def test_an_index_is_copied_whole_with_annotations(
 
 
 async def test_what_is_too_large_is_not_begun(
-    outside: Outside, here: Registry, there: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    outside: Outside, here: Registry, there: Registry, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(oci, "MAX_ARTIFACT", 3)
+    outside.settings.oci_push_limit = 3
     artifact(here, "team/app", "v1", ("text/plain", b"one"))
     config = {"srcRef": f"{here.host}/team/app:v1", "destRef": f"{there.host}/prod/app:v1"}
     with pytest.raises(StepErrored, match="at most 3 are copied"):

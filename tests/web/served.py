@@ -82,10 +82,10 @@ async def watched(client: httpx.AsyncClient, path: str, **query: str) -> AsyncIt
         yield Events(response)
 
 
-async def eventually(client: httpx.AsyncClient, path: str, true: Any) -> Any:
+async def eventually(client: httpx.AsyncClient, path: str, true: Any, headers: dict[str, str] | None = None) -> Any:
     """The body of a read, once something is true of it."""
     async with asyncio.timeout(PATIENCE):
         while True:
-            response = await client.get(path)
+            response = await client.get(path, headers=headers)
             if response.status_code == 200 and true(response.json()):
                 return response.json()

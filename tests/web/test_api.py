@@ -168,6 +168,8 @@ REFUSALS = [
     ("POST", "/stages/nope/promotions", {"freight": "{freight}"}, 404, "Stage nope"),
     ("POST", "/stages/prod/promotions", {"freight": "{freight}"}, 400, "not verified in Stage dev"),
     ("POST", "/stages/prod/promotions/downstream", {"freight": "{freight}"}, 404, "downstream"),
+    ("POST", "/stages/dev/preview", {}, 400, "exactly one"),
+    ("POST", "/stages/dev/preview", {"freight": "nope"}, 404, "nope"),
     ("POST", "/stages/dev/verification", None, 409, "nothing that has been verified"),
     ("POST", "/stages/dev/verification/abort", None, 409, "no verification"),
     ("POST", "/freight/{freight}/approve", None, 400, "stage"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.starter.house import Rooms, in_project, manifests
-from tests.web.served import discovered, served
+from tests.web.served import discovered, eventually, served
 from tests.workflows.house import project, stage, warehouse
 
 KARGO = os.environ.get("TOWPATH_TEST_KARGO_CLI", "")
@@ -23,14 +23,11 @@ PATIENCE = 60
 Kargo = Callable[..., Awaitable[str]]
 
 
-def caller(url: str, directory: Path) -> Kargo:
+def caller(directory: Path) -> Kargo:
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(directory),
         "XDG_CONFIG_HOME": str(directory),
-        "KARGO_API_ADDRESS": url,
-        # On loopback nobody asks for it, but the command line must have one.
-        "KARGO_API_TOKEN": "none-needed",
     }
 
     async def kargo(*arguments: str, fails: bool = False) -> str:
@@ -57,11 +54,14 @@ async def test_a_pipeline_is_driven_by_kargos_command_line(house: Rooms, tmp_pat
         "metadata": {"name": name, "namespace": name},
         "spec": {"promotionPolicies": [{"stageSelector": {"name": "dev"}, "autoPromotionEnabled": False}]},
     }
-    stages = [stage("dev"), stage("prod", "dev"), stage("qa", "dev")]
+    gone = {"analysisTemplates": [{"name": "gone"}]}
+    stages = [stage("dev"), stage("prod", "dev"), stage("qa", "dev", verification=gone)]
     file = tmp_path / "manifests.yaml"
     file.write_text(manifests(*in_project(name, [*stages, warehouse()]), policy, project(name)))
     async with served(house, tmp_path) as client:
-        kargo = caller(str(client.base_url).removesuffix("/v1beta1/"), tmp_path)
+        kargo = caller(tmp_path)
+        # On loopback any password will do.
+        await kargo("login", str(client.base_url).removesuffix("/v1beta1/"), "--admin", "--password", "any")
         assert "Server Version:" in await kargo("version")
         applied = await kargo("apply", "-f", str(file))
         assert applied.splitlines() == [
@@ -102,7 +102,10 @@ async def test_a_pipeline_is_driven_by_kargos_command_line(house: Rooms, tmp_pat
         assert downstream.count("promotion created") == 2
         again = await kargo("promote", *at, "--stage", "dev", "--warehouse", "web", "--wait", "-o", "name")
         await kargo("promote", *at, "--name", again.strip().rpartition("/")[2], "--abort")
-        await kargo("verify", "stage", "dev", *at)
+        ended = f"/projects/{name}/stages/qa"
+        await eventually(client, ended, lambda shown: "Error" in str(shown["status"]["freightHistory"]))
+        await kargo("verify", "stage", "qa", *at)
+        assert "nothing to verify" in await kargo("verify", "stage", "dev", *at, fails=True)
         assert "no verification" in await kargo("verify", "stage", "dev", *at, "--abort", fails=True)
         assert "promote other Freight" in await kargo("delete", "freight", *at, "--name", freight, fails=True)
         assert "qa deleted" in await kargo("delete", "stage", "qa", *at)

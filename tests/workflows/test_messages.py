@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from temporalio.client import WorkflowFailureError
 from temporalio.testing import WorkflowEnvironment
 
 from model.names import promotion_id, stage_id, warehouse_id
 from model.promotions import Enqueue, PromotionFinished
-from model.warehouses import RetireRequest, StageSubscription
+from model.stage_state import StageState
+from model.stages import StageBundle, StageConfiguration
+from model.warehouses import RetireRequest, StageSubscription, WarehouseSnapshot
+from tests.model.policy_world import NOW, piece
 from tests.workflows.house import Gate, House, house, project, stage, warehouse
+from workflows.stage import Stage
 
 
 async def test_a_request_that_arrives_again_after_its_abort_gets_no_turn(time_skipping: WorkflowEnvironment) -> None:
@@ -89,3 +95,61 @@ async def test_what_waits_for_an_answer_hears_that_its_stage_is_deleted(time_ski
 
 async def _holding(h: House, name: str, freight: str) -> Any:
     return (await h.stage(name))["status"]["freightSummary"] == freight
+
+
+def _said(stage_name: str) -> list[tuple[str, Any]]:
+    """What a Stage may hear, in the order in which it was sent: configurations, Freight, requests, an end."""
+    manifests = [stage(stage_name, steps=[{"uses": f"work-{number}"}]) for number in range(3)]
+    for manifest in manifests:
+        manifest["metadata"]["namespace"] = "shop"
+    configured: list[tuple[str, Any]] = [
+        (
+            "configure",
+            StageConfiguration(
+                project="shop",
+                name=stage_name,
+                generation=number,
+                manifest=manifest,
+                bundle=StageBundle(revision=number, auto_promotion=number % 2 == 0),
+            ),
+        )
+        for number, manifest in enumerate(manifests, start=1)
+    ]
+    told: list[tuple[str, Any]] = [
+        (
+            "freight_changed",
+            WarehouseSnapshot(warehouse=name, version=version, freight=[piece(f"{name}{version}", name)]),
+        )
+        for name in ("web", "api")
+        for version in (1, 2, 3)
+    ]
+    asked: list[tuple[str, Any]] = [
+        (
+            "enqueue",
+            Enqueue(
+                name=f"dev.{number}",
+                workflow_id=f"promotion/shop/dev.{number}",
+                run_id=f"run-{number}",
+                freight="web3",
+                created_at=NOW,
+            ),
+        )
+        for number in range(3)
+    ]
+    return configured + told + asked
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_what_a_stage_is_told_doubled_and_reordered_gives_the_same_end(chance: Any) -> None:
+    def heard(messages: list[tuple[str, Any]]) -> dict[str, Any]:
+        entity = Stage(StageState(project="shop", name="dev"))
+        for name, message in messages:
+            getattr(entity, name)(message.model_copy(deep=True))
+        entity.state.inbox.sort(key=lambda request: request.name)
+        return entity.state.model_dump(mode="json")
+
+    said = _said("dev")
+    mixed = [*said, *said]
+    chance.shuffle(mixed)
+    assert heard(mixed) == heard(said)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
@@ -107,6 +108,10 @@ async def test_it_waits_for_days_without_an_event_and_goes_on_when_approved(
         answered = await say(h, name, "email:a@example.com", message="fine")
         assert answered == Answered(step="step-2", waiting="waits for 1 of 2 approvals of anybody")
         assert "has approved step step-2 already" in await refused(h, name, "email:a@example.com")
+        metadata = await h.client.get_workflow_handle(promotion_id(h.project, name)).query(
+            "__temporal_workflow_metadata", result_type=WorkflowMetadata
+        )
+        assert "| step-2 | ask | Running | waits for 1 of 2 approvals of anybody |" in metadata.current_details
         memo = await h.client.get_workflow_handle(promotion_id(h.project, name)).describe()
         assert await memo.memo_value(WAITS) == "step-2 waits for 1 of 2 approvals of anybody"
         assert (await say(h, name, "email:b@example.com")).waiting == ""

@@ -10,12 +10,14 @@ import yaml
 
 from model.base import Json
 from model.manifests import Document, read_manifests
+from model.resources import KINDS
 from starter.errors import InvalidInput, InvalidManifests
 from starter.files import ManifestFile
 from starter.shapes import Resource
 
 #: What errors call the text that they are about.
 SOURCE = "request"
+_OF_THE_CLUSTER = frozenset(kind for (_, kind), resource in KINDS.items() if resource.cluster_scoped)
 #: The most manifests that one request may hold.
 MOST = 2000
 
@@ -63,9 +65,15 @@ def _manifest(document: Document) -> Manifest:
     metadata = value.get("metadata") if isinstance(value, dict) else None
     if not document.kind or not document.name or not isinstance(metadata, dict):
         raise InvalidManifests([f"{SOURCE}, document {document.index}: kind and metadata.name are needed"])
+    return Manifest(document.kind, document.name, _project(document, metadata), value)
+
+
+def _project(document: Document, metadata: dict[str, Json]) -> str:
+    """Whose it is. What belongs to the whole cluster is no Project's, whatever namespace it names."""
+    if document.kind == "Project":
+        return document.name
     namespace = metadata.get("namespace")
-    project = document.name if document.kind == "Project" else namespace if isinstance(namespace, str) else ""
-    return Manifest(document.kind, document.name, project, value)
+    return namespace if isinstance(namespace, str) and document.kind not in _OF_THE_CLUSTER else ""
 
 
 def _as_list(text: str) -> str:

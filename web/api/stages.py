@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from model.explanation import StageExplanation
+from model.previews import PreviewResult
 from model.promotions import Admission
 from model.roles import Verb
 from starter import kinds
@@ -223,6 +224,16 @@ async def explain(
     """Why a Stage does what it does, and of each piece of Freight whether it may come, and why."""
     told = await caller.towpath.explain_stage(project, stage, freight or [], alias or [])
     return await caller.json(told.model_dump(mode="json", by_alias=True))
+
+
+@router.post("/{stage}/preview", operation_id="PreviewPromotion", tags=["Beyond Kargo"], response_model=PreviewResult)
+async def preview(caller: Promoting, project: ProjectName, stage: StageName, body: DownstreamRequest) -> Response:
+    """What a Promotion would commit: its workspace steps run in a workspace that is thrown away."""
+    if bool(body.freight) == bool(body.freight_alias):
+        raise Unfit(400, "exactly one of freight and freightAlias must be given")
+    await caller.towpath.get_stage(project, stage)
+    result = await caller.towpath.preview(project, stage, freight=body.freight, alias=body.freight_alias)
+    return JSONResponse(result.model_dump(mode="json", by_alias=True))
 
 
 @router.post("/{stage}/freeze", operation_id="FreezeStage", tags=["Beyond Kargo"], response_model=Done)

@@ -14,6 +14,7 @@ from model.steps import StepDescriptions
 from starter import kinds
 from starter.deleting import Reference
 from starter.errors import NotFound
+from web.access.access import Access
 from web.api.caller import Caller, Entering, needs
 from web.api.config import cluster_config
 from web.api.shapes import UNCHANGED, WATCHED, Shown
@@ -49,10 +50,11 @@ async def server_version(caller: Entering) -> Response:
 @router.get("/server-config", operation_id="GetConfig", responses=UNCHANGED)
 async def server_config(caller: Entering) -> Response:
     """What a client may need to know. There are no namespaces: their names are empty."""
+    access: Access = caller.request.state.access
     return await caller.json(
         {
             "argocdShards": {},
-            "secretManagementEnabled": False,
+            "secretManagementEnabled": access.settings.credentials_directory is not None,
             "systemResourcesNamespace": "",
             "sharedResourcesNamespace": "",
             "kargoNamespace": "",

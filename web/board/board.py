@@ -114,9 +114,10 @@ class Board:
         else:
             query = changed_since(self.project, self._latest - OVERLAP)
         found, running = await asyncio.gather(self._sightings(query), self._sightings(under_way(self.project)))
+        latest = _latest_of(found)
         ask = {
             key
-            for key, seen in _latest_of(found).items()
+            for key, seen in latest.items()
             if key[0] != PROMOTION and self._marks.get(key) != seen.mark and (seen.running or self._knows(key))
         }
         self._written = {key: until for key, until in self._written.items() if until > begun}
@@ -127,13 +128,12 @@ class Board:
             ask.add((PROJECT, self.project))
         if (PROJECT, self.project) in ask:
             await self._ask_project()
+            if (PROJECT, self.project) in latest:
+                self._marks[PROJECT, self.project] = latest[PROJECT, self.project].mark
             ask |= self._compare_with_project()
             ask.discard((PROJECT, self.project))
-        await asyncio.gather(*(self._ask(kind, name) for kind, name in sorted(ask)))
+        await self._ask_all(ask, latest)
         await self._take_promotions(found, running)
-        for seen in found:
-            if seen.running or seen.over:
-                self._marks[seen.kind, seen.name] = seen.mark
         moments = [seen.changed_at for seen in found if seen.changed_at is not None]
         self._latest = max([*moments, *([self._latest] if self._latest else [])], default=None)
         if whole:
@@ -147,6 +147,17 @@ class Board:
 
     def _knows(self, key: Key) -> bool:
         return key in self._entities() or key == (PROJECT, self.project)
+
+    async def _ask_all(self, ask: set[Key], latest: Mapping[Key, Sighting]) -> None:
+        """Asks all of them; what was answered counts, whatever becomes of the others. Raises TowpathError."""
+        keys = sorted(ask)
+        answers = await asyncio.gather(*(self._ask(*key) for key in keys), return_exceptions=True)
+        for key, answer in zip(keys, answers, strict=True):
+            if answer is None and key in latest:
+                self._marks[key] = latest[key].mark
+        for answer in answers:
+            if answer is not None:
+                raise answer
 
     async def _ask(self, kind: str, name: str) -> None:
         async with self._gate:

@@ -28,6 +28,8 @@ FRESH = 0.6
 LISTS = 8.0
 #: Lists that one look costs.
 _LISTS_PER_LOOK = 2
+#: Looks that may fail one after the other before whoever watches is told.
+TRIES = 3
 #: Projects remembered.
 _MANY = 200
 
@@ -153,16 +155,22 @@ class _Watch:
         self._tell()
 
     async def _poll(self) -> None:
-        try:
-            while True:
-                begun = time.monotonic()
+        failures = 0
+        while True:
+            begun = time.monotonic()
+            try:
                 await self._board.look(begun)
-                self._tell()
-                took = time.monotonic() - begun
-                await asyncio.sleep(max(self._boards.pause - took, self._boards.pause / 4))
-        except TowpathError as error:
-            self._failure = error
+                failures = 0
+            except TowpathError as error:
+                failures += 1
+                if isinstance(error, NotFound) or failures > TRIES:
+                    self._failure = error
+                    self._tell()
+                    return
+                logger.info("Project %s could not be looked at: %s", self._board.project, error)
             self._tell()
+            took = time.monotonic() - begun
+            await asyncio.sleep(max(self._boards.pause - took, self._boards.pause / 4))
 
     def _tell(self) -> None:
         news, self._news = self._news, asyncio.Event()

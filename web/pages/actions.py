@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from starlette.datastructures import FormData
 from starlette.requests import Request
@@ -12,12 +12,18 @@ from starlette.responses import Response
 
 from model.base import Json
 from model.freight_choice import ArtifactKind, Choice
-from model.roles import Verb
+from model.promotions import StepRecord
+from model.questions import Action as Says
+from model.questions import QuestionKind
+from model.roles import Verb, bound_to
+from model.steps import StepStatus
 from starter.client import Towpath
 from starter.errors import InvalidInput, NotFound, Refused, TowpathError
 from web.access.guard import permit
+from web.access.identity import Identity, IdentityKind
 from web.board.snapshot import Snapshot
 from web.pages import states
+from web.pages.answers import fields, values
 from web.pages.artifacts import artifacts, changes
 from web.pages.cards import request_origin, requests
 from web.pages.discoveries import discoveries
@@ -47,6 +53,8 @@ class Done:
 class Call:
     """One request: about what, by whom, and how things are."""
 
+    identity: Identity
+
     site: Site
     snapshot: Snapshot
     #: Of the path: `stage`, `name`, …
@@ -54,7 +62,6 @@ class Call:
     form: Mapping[str, str]
     request: Request
     towpath: Towpath
-    more: dict[str, object] = field(default_factory=dict)
 
     @property
     def project(self) -> str:
@@ -121,7 +128,7 @@ class Actions:
         project, stage = about["project"], _stage_of(action, about, form)
         identity = await permit(request, verb or action.verb, project, "" if verb is Verb.VIEW else stage)
         snapshot = await self._site.boards.snapshot(project)
-        return Call(self._site, snapshot, about, form, request, self._site.towpath.acting(identity.actor))
+        return Call(identity, self._site, snapshot, about, form, request, self._site.towpath.acting(identity.actor))
 
 
 def _stage_of(action: Action, about: Mapping[str, str], form: Mapping[str, str]) -> str:
@@ -228,14 +235,8 @@ def _difference(call: Call, stage: Resource, chosen: Resource | None) -> dict[st
         "before": aliases.get(str(present.get("name", "")), "") or str(present.get("name", ""))[:7],
         "after": aliases.get(name) or name[:7],
         "running": str(((stage.get("status") or {}).get("currentPromotion") or {}).get("name") or ""),
-        "preview": path("projects", call.project, "stages", call.stage, "preview", freight=name)
-        if _has_preview(call)
-        else "",
+        "preview": path("projects", call.project, "stages", call.stage, "preview", freight=name),
     }
-
-
-def _has_preview(call: Call) -> bool:
-    return bool(getattr(call.request.app.state, "preview", False))
 
 
 async def _promote(call: Call) -> Done:
@@ -368,6 +369,48 @@ async def _rerun(call: Call) -> Done:
     return Done("It runs again.", path("projects", call.project, "promotions", admission.name))
 
 
+async def _question(call: Call) -> StepRecord:
+    """The step that waits for people. Raises Refused."""
+    view = await call.towpath.promotion_view(call.project, call.about["name"])
+    asking = [step for step in view.steps if step.question is not None and step.status is StepStatus.RUNNING]
+    wanted = call.form.get("step", "")
+    found_ = next((step for step in asking if wanted in ("", step.alias)), None)
+    if found_ is None:
+        raise Refused(f"no step of Promotion {call.about['name']} waits for an answer")
+    return found_
+
+
+async def _show_answer(call: Call) -> dict[str, object]:
+    step = await _question(call)
+    assert step.question is not None
+    return {"alias": step.alias, "question": step.question, "fields": fields(step.question)}
+
+
+async def _answer(call: Call) -> Done:
+    step = await _question(call)
+    assert step.question is not None
+    asks_values = step.question.kind is QuestionKind.INPUT
+    said = {"approve": Says.APPROVE, "reject": Says.REJECT}.get(call.form.get("action", ""))
+    if said is None and not asks_values:
+        raise InvalidInput("approve or reject")
+    known = call.identity.claims
+    claims = {"email": [known.email], "sub": [known.subject], "groups": sorted(known.groups)}
+    # Only who came by OpenID Connect has roles by claims; the admin is known by that name.
+    by_claims = call.identity.kind is IdentityKind.USER
+    roles = await call.request.state.access.roster.roles(call.project) if by_claims else []
+    await call.towpath.answer_promotion(
+        call.project,
+        call.about["name"],
+        Says.INPUT if asks_values or said is None else said,
+        step=step.alias,
+        message=call.form.get("message", "")[:_REASON],
+        values=values(step.question, call.form) if asks_values else None,
+        claims={name: [value for value in listed if value] for name, listed in claims.items() if any(listed)},
+        roles=[role.name for role in roles if any(bound_to(known, [role], call.project))],
+    )
+    return Done("Answered.")
+
+
 # Warehouses and Freight
 
 
@@ -432,6 +475,7 @@ ACTIONS = (
     Action("thaw", "thaw", Verb.FREEZE, _thaw, "thaw", _show_scope),
     Action("abort", "promotions/{name}/abort", Verb.ABORT, _abort, "abort", _show_scope, "Promotion"),
     Action("rerun", "promotions/{name}/rerun", Verb.PROMOTE, _rerun, "rerun", None, "Promotion"),
+    Action("answer", "promotions/{name}/answer", Verb.APPROVE, _answer, "answer", _show_answer, "Promotion"),
     Action("refresh", "warehouses/{name}/refresh", Verb.REFRESH, _refresh_warehouse, kind="Warehouse"),
     Action("assemble", "warehouses/{name}/assemble", Verb.EDIT, _assemble, "assemble", _show_assemble, "Warehouse"),
     Action("approve", "freight/{name}/approve", Verb.APPROVE, _approve, "approve", _show_approve),

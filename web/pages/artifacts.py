@@ -51,6 +51,11 @@ class Artifact:
     def label(self) -> str:
         return f"{self.short} {self.version}"
 
+    @property
+    def brief(self) -> str:
+        """The detail, a digest cut."""
+        return self.detail[:19] if self.kind == "image" else self.detail
+
 
 @dataclass(frozen=True)
 class Change:

@@ -24,7 +24,7 @@ class Piece:
     name: str
     alias: str
     origin: str
-    #: The first artifact, and how many more there are.
+    #: The version of the first artifact, and how many more there are.
     main: str
     more: int = 0
 
@@ -176,7 +176,7 @@ def piece(held: Resource, aliases: Mapping[str, str]) -> Piece:
         name,
         aliases.get(name, ""),
         str((held.get("origin") or {}).get("name", "")),
-        found[0].label if found else "",
+        found[0].version if found else "",
         max(len(found) - 1, 0),
     )
 

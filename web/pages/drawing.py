@@ -84,7 +84,7 @@ class Drawing:
         timeline = self._timeline(snapshot, cards)
         parts |= dict(timeline)
         lists["timeline"] = [part for part, _ in timeline]
-        drawn = self._list(cards) if view.shape == "list" else self._graph(snapshot, cards, view, parts)
+        drawn = self._list(snapshot, cards) if view.shape == "list" else self._graph(snapshot, cards, view, parts)
         parts |= drawn
         lists["rows" if view.shape == "list" else "nodes"] = list(drawn)
         self._forget({*parts})
@@ -140,8 +140,11 @@ class Drawing:
             for name in timeline(snapshot.freight)
         ]
 
-    def _list(self, cards: Mapping[str, StageCard]) -> dict[str, str]:
-        return {f"row-{name}": self._part("row", name, card) for name, card in cards.items()}
+    def _list(self, snapshot: Snapshot, cards: Mapping[str, StageCard]) -> dict[str, str]:
+        """Lines in the order of the way: pipeline by pipeline, what comes first first."""
+        places = self.layout(snapshot, fold(cards, "")).places
+        order = sorted(cards, key=lambda name: (places[f"stage:{name}"].x, places[f"stage:{name}"].y, name))
+        return {f"row-{name}": self._part("row", name, cards[name]) for name in order}
 
     def _part(self, kind: str, name: str, card: object) -> str:
         return self._drawn(
@@ -153,7 +156,7 @@ class Drawing:
     ) -> dict[str, str]:
         """The nodes; the wires go to `parts`."""
         folded = fold(cards, view.group, view.unfolded) if view.group else fold(cards, "")
-        layout = self.layout(snapshot, folded, view)
+        layout = self.layout(snapshot, folded)
         parts["wires"] = self._drawn(f"wires?{view}", id(layout), lambda: render("parts/wires.html", layout=layout))
         counts: dict[str, int] = {}
         for freight in snapshot.freight.values():
@@ -176,7 +179,7 @@ class Drawing:
             lambda: render(f"parts/{kind}.html", project=self.project, card=card, place=place),
         )
 
-    def layout(self, snapshot: Snapshot, folded: Folded, view: View) -> Layout:
+    def layout(self, snapshot: Snapshot, folded: Folded) -> Layout:
         """Where everything stands; computed anew only where names or edges are others."""
         nodes = [Node(f"warehouse:{name}", *WAREHOUSE) for name in snapshot.warehouses]
         nodes += [

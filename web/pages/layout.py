@@ -20,7 +20,9 @@ COMPONENT_GAP = 56
 #: Pixels around the whole.
 MARGIN = 32
 #: So many leaves of the same Stages stand in a block.
-BLOCK = 9
+BLOCK = 6
+#: A source that feeds so many pipelines stands beside them all, and its wires run in the gutters between them.
+HUB = 6
 #: Pixels between those of a block.
 BLOCK_GAP = 12
 #: Sweeps that look for fewer crossings, and passes that straighten edges.
@@ -94,12 +96,34 @@ def lay_out(nodes: Iterable[Node], edges: Iterable[tuple[str, str]]) -> Layout:
     """Places all nodes. Edges to what isn't there are left out; those that would close a cycle are drawn backwards."""
     known = {node.id: node for node in sorted(nodes, key=lambda node: node.id)}
     wanted = sorted({(start, end) for start, end in edges if start in known and end in known and start != end})
-    boxes, inner = _boxes(known, wanted)
+    hubs = _hubs(known, wanted)
+    fed = [(start, end) for start, end in wanted if start in hubs]
+    boxes, inner = _boxes(
+        {name: node for name, node in known.items() if name not in hubs},
+        [(start, end) for start, end in wanted if start not in hubs],
+    )
     pictures = [_component(boxes, inner, members) for members in _components(len(boxes), inner)]
-    return _packed(pictures)
+    return _packed(pictures, [known[name] for name in hubs], fed)
 
 
 # What belongs together
+
+
+def _hubs(nodes: Mapping[str, Node], edges: Sequence[tuple[str, str]]) -> list[str]:
+    """Sources without which many pipelines would have nothing to do with each other."""
+    ends = {end for _, end in edges}
+    fed: dict[str, list[str]] = defaultdict(list)
+    for start, end in edges:
+        if start not in ends:
+            fed[start].append(end)
+    wide = {start for start, targets in fed.items() if len(targets) >= HUB}
+    names = [name for name in nodes if name not in wide]
+    at = {name: number for number, name in enumerate(names)}
+    rest = [(at[start], at[end]) for start, end in edges if start not in wide]
+    part = {number: place for place, members in enumerate(_components(len(names), rest)) for number in members}
+    busy = {number for edge in rest for number in edge}
+    # Leaves that differ in nothing belong into a block, not into pipelines of their own.
+    return sorted(start for start in wide if len({part[at[end]] for end in fed[start] if at[end] in busy}) >= HUB)
 
 
 def _boxes(nodes: Mapping[str, Node], edges: Sequence[tuple[str, str]]) -> tuple[list[_Box], list[tuple[int, int]]]:
@@ -380,30 +404,50 @@ def _drawn(boxes: Sequence[_Box], layers: Sequence[Sequence[int]], ways: Sequenc
 # All pipelines
 
 
-def _packed(pictures: Sequence[_Picture]) -> Layout:
-    """Pipelines side by side in columns, the order of their names kept downwards."""
+def _packed(pictures: Sequence[_Picture], hubs: Sequence[Node], fed: Sequence[tuple[str, str]]) -> Layout:
+    """Pipelines side by side in columns, the order of their names kept downwards; what feeds them at their left."""
+    places: dict[str, Place] = {}
+    y = MARGIN
+    for hub in hubs:
+        places[hub.id] = Place(MARGIN, y, hub.width, hub.height, 0)
+        y += hub.height + ROW_GAP
+    height = float(max(y - ROW_GAP, MARGIN))
+    left = MARGIN + max((hub.width + LAYER_GAP for hub in hubs), default=0)
+    first = 1 if hubs else 0
+    # Wires of what feeds them all run above them.
+    top = MARGIN + (LANE * 2 if hubs else 0)
     if not pictures:
-        return Layout({}, [], 2 * MARGIN, 2 * MARGIN)
-    # Single nodes that nothing leads to would otherwise each begin a row: the order is all that matters.
+        return Layout(places, [], left + MARGIN, round(height) + MARGIN)
     widest = max(picture.width for picture in pictures)
     area = sum((picture.width + COMPONENT_GAP) * (picture.height + COMPONENT_GAP) for picture in pictures)
     bound = max(area / max((area * ASPECT) ** 0.5, widest + COMPONENT_GAP), max(p.height for p in pictures))
-    places: dict[str, Place] = {}
     wires: list[Wire] = []
-    x, y, column, width, height = float(MARGIN), float(MARGIN), 0.0, 0.0, 0.0
+    gutters: dict[str, float] = {}
+    x, down, column, width = float(left), float(top), 0.0, 0.0
     for picture in pictures:
-        if y > MARGIN and y - MARGIN + picture.height > bound * 1.02:
-            x, y, column = x + column + COMPONENT_GAP, float(MARGIN), 0.0
-        dx, dy = round(x), round(y)
+        if down > top and down - top + picture.height > bound * 1.02:
+            x, down, column = x + column + COMPONENT_GAP, float(top), 0.0
+        dx, dy = round(x), round(down)
         for name, place in picture.places.items():
-            places[name] = Place(place.x + dx, place.y + dy, place.width, place.height, place.layer)
+            places[name] = Place(place.x + dx, place.y + dy, place.width, place.height, place.layer + first)
+            gutters[name] = dx
         wires += [
             Wire(start, end, _path([(px + dx, py + dy) for px, py in points])) for start, end, points in picture.wires
         ]
         column = max(column, picture.width)
-        y += picture.height + COMPONENT_GAP
-        width, height = max(width, x + picture.width), max(height, y - COMPONENT_GAP)
+        down += picture.height + COMPONENT_GAP
+        width, height = max(width, x + picture.width), max(height, down - COMPONENT_GAP)
+    wires += [Wire(start, end, _gutter(places[start], places[end], gutters[end], left)) for start, end in fed]
     return Layout(places, wires, round(width) + MARGIN, round(height) + MARGIN)
+
+
+def _gutter(hub: Place, end: Place, column: float, left: float) -> str:
+    """Over all pipelines, down beside the column, and in."""
+    start, aisle, middle = hub.x + hub.width, column - COMPONENT_GAP / 2, end.y + end.height / 2
+    out = f"M{start:.0f} {hub.y + hub.height / 2:.0f}"
+    if column == left:
+        return f"{out}H{aisle:.0f}V{middle:.0f}H{end.x}"
+    return f"{out}H{left - COMPONENT_GAP / 2:.0f}V{MARGIN}H{aisle:.0f}V{middle:.0f}H{end.x}"
 
 
 def _path(points: Sequence[tuple[float, float]]) -> str:

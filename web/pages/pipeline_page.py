@@ -14,6 +14,7 @@ from web.pages import grouping
 from web.pages.cards import piece, stage_card, warehouse_card
 from web.pages.drawing import View
 from web.pages.live import stream
+from web.pages.previewing import lines, remarks
 from web.pages.reach import reach
 from web.pages.rendering import path, render
 from web.pages.scene import Scene, Shot
@@ -168,6 +169,14 @@ class PipelinePage:
         status = stage.get("status")
         queue = status.get("queue") if isinstance(status, dict) else None
         return [(entry["name"], aliases.get(entry["freight"]) or entry["freight"][:7]) for entry in queue or []]
+
+    async def preview(self, request: Request) -> Response:
+        """`/projects/{project}/stages/{stage}/preview`: what a promotion of `freight` would commit."""
+        project, name = request.path_params["project"], request.path_params["stage"]
+        await permit(request, Verb.PROMOTE, project, name)
+        result = await self._site.towpath.preview(project, name, freight=request.query_params.get("freight", ""))
+        changes = [(change, lines(change.diff)) for change in result.changes]
+        return fragment(render("dialogs/preview.html", result=result, changes=changes, remarks=remarks(result)))
 
     async def warehouse_panel(self, request: Request) -> Response:
         """`/projects/{project}/warehouses/{warehouse}/panel`"""

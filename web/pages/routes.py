@@ -57,6 +57,7 @@ def page_routes(towpath: Towpath, boards: Boards, temporal_ui: str = "") -> list
         _get(f"{_PROJECT}/index", pipeline.index),
         _get(f"{_PROJECT}/freight/{{freight}}/reach", pipeline.reach),
         _get(f"{_PROJECT}/stages/{{stage}}/panel", pipeline.stage_panel),
+        _get(f"{_PROJECT}/stages/{{stage}}/preview", pipeline.preview),
         _get(f"{_PROJECT}/warehouses/{{warehouse}}/panel", pipeline.warehouse_panel),
     ]
     for action in ACTIONS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -32,6 +33,8 @@ Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 #: Projects whose drawings are remembered.
 _DRAWINGS = 50
+#: Bytes from which on a page is sent compressed.
+_WORTH_ZIPPING = 4096
 
 
 class Site:
@@ -78,7 +81,13 @@ def framed(request: Request, template: str, *, status: int = 200, project: str =
         "live": "",
         "digest": "",
     }
-    return HTMLResponse(render(template, **(frame | values)), status, {"Cache-Control": "no-store"})
+    html, headers = (
+        render(template, **(frame | values)).encode(),
+        {"Cache-Control": "no-store", "Vary": "Accept-Encoding"},
+    )
+    if len(html) > _WORTH_ZIPPING and "gzip" in request.headers.get("accept-encoding", ""):
+        html, headers["Content-Encoding"] = gzip.compress(html, 1), "gzip"
+    return HTMLResponse(html, status, headers)
 
 
 def fragment(html: str, status: int = 200, **events: Mapping[str, str]) -> Response:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from model.base import Json, format_time
 from model.promotions import PromotionView, StepRecord
+from model.questions import Question
 from model.steps import StepStatus
 from web.pages.artifacts import Artifact, artifacts
 from web.pages.cards import Piece, piece
@@ -30,6 +31,9 @@ class StepView:
     warnings: tuple[str, ...]
     output: Json
     config: Json
+    question: Question | None = None
+    #: Who answered what: person, action, message, when.
+    responses: tuple[tuple[str, str, str, str], ...] = ()
     errors: int = 0
     rebuilds: int = 0
     continue_on_error: bool = False
@@ -69,6 +73,10 @@ def _step(number: int, step: StepRecord) -> StepView:
         warnings=tuple(step.warnings),
         output=step.output,
         config=config,
+        question=step.question if step.status is StepStatus.RUNNING else None,
+        responses=tuple(
+            (said.user, said.action.value, said.message, format_time(said.time)) for said in step.responses
+        ),
         errors=step.error_count,
         rebuilds=step.rebuilds,
         continue_on_error=step.continue_on_error,

@@ -55,6 +55,7 @@ input.addEventListener("input", show);
 input.addEventListener("keydown", (event) => {
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   if (step) { point(at + step); event.preventDefault(); }
+  else if (event.key === "Escape") { dialog.close(); event.preventDefault(); event.stopPropagation(); }
   else if (event.key === "Enter") { choose(list.children[at]); event.preventDefault(); }
 });
 list.addEventListener("click", (event) => choose(event.target.closest("li")));

@@ -1,8 +1,10 @@
 // Pan, zoom, and moving by arrow keys in the picture of a pipeline. Where things stand, the server has computed.
-const SMALLEST = 0.06;
+const SMALLEST = 0.03;
 const LARGEST = 1.6;
-const FAR = 0.42;
-const MID = 0.72;
+const LEGIBLE = 0.4;
+const MAP = 0.22;
+const FAR = 0.55;
+const MID = 0.78;
 
 export function begin() {
   const viewport = document.getElementById("stagehand");
@@ -24,7 +26,7 @@ export function begin() {
   function draw() {
     canvas.style.transform = `translate(${at.x}px, ${at.y}px) scale(${at.zoom})`;
     viewport.style.backgroundPosition = `${at.x}px ${at.y}px`;
-    const detail = at.zoom < FAR ? "far" : at.zoom < MID ? "mid" : "near";
+    const detail = at.zoom < MAP ? "map" : at.zoom < FAR ? "far" : at.zoom < MID ? "mid" : "near";
     if (viewport.dataset.detail !== detail) viewport.dataset.detail = detail;
   }
 
@@ -38,10 +40,11 @@ export function begin() {
     return { width: Number(width), height: Number(height) };
   }
 
-  function fit() {
+  // At the beginning names can be read, though not everything may be seen.
+  function fit(least = LEGIBLE) {
     const { width, height } = size();
     const box = viewport.getBoundingClientRect();
-    at.zoom = Math.min(Math.max(Math.min(box.width / width, box.height / height), SMALLEST), 1);
+    at.zoom = Math.min(Math.max(Math.min(box.width / width, box.height / height), least), 1);
     at.x = Math.max((box.width - width * at.zoom) / 2, 0);
     at.y = Math.max((box.height - height * at.zoom) / 2, 0);
     draw();
@@ -126,7 +129,7 @@ export function begin() {
     const what = event.target.closest("[data-do]")?.dataset.do;
     if (what === "zoom-in") zoom(1.25);
     else if (what === "zoom-out") zoom(0.8);
-    else if (what === "zoom-fit") { fit(); remember(); }
+    else if (what === "zoom-fit") { fit(SMALLEST); remember(); }
   });
 
   // Which wires belong to what is looked at
@@ -175,11 +178,11 @@ export function begin() {
       event.preventDefault();
     } else if (event.key === "+" || event.key === "=") zoom(1.25);
     else if (event.key === "-") zoom(0.8);
-    else if (event.key === "0") { fit(); remember(); }
+    else if (event.key === "0") { fit(SMALLEST); remember(); }
   }
 
   document.getElementById("main").addEventListener("towpath:patched", () => { place(); if (!chosen) fit(); });
-  new ResizeObserver(() => { if (!chosen) fit(); }).observe(viewport);
+  addEventListener("resize", () => { if (!chosen) fit(); });
   place();
   try {
     const kept = JSON.parse(sessionStorage.getItem(key) ?? "null");

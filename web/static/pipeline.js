@@ -11,13 +11,14 @@ const TONES = { here: "tone-good", coming: "tone-busy", open: "tone-busy", soon:
 
 let selected = null;
 let asked = 0;
+let shown = null;
 const tones = new Set();
 
 export function begin() {
   const timeline = document.getElementById("timeline");
   if (!timeline) return;
   const address = new URL(location.href);
-  const here = picture();
+  const here = shown = picture();
   if (!address.searchParams.get("view") && matchMedia("(max-width: 760px)").matches && here) return go({ view: "list" });
 
   timeline.addEventListener("click", (event) => {
@@ -173,7 +174,10 @@ function clicked(event) {
     event.preventDefault();
     const kind = of.dataset.stage ? "stages" : "warehouses";
     openPanel(`${base}/${kind}/${encodeURIComponent(of.dataset.stage ?? of.dataset.warehouse)}/panel`, of.id)
-      .then(() => { if (event.detail === 0) document.querySelector("#panel a, #panel button")?.focus(); });
+      .then(() => {
+        shown?.show(of);
+        if (event.detail === 0) document.querySelector("#panel button, #panel a")?.focus();
+      });
   }
 }
 

@@ -1,0 +1,1 @@
+"""A type of subscription for Towpath that reads a list of releases."""
