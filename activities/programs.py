@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -13,6 +14,20 @@ from pathlib import Path
 MAX_MESSAGE = 2000
 #: How much of it is read, in bytes.
 _MAX_ERRORS = 1024 * 1024
+
+
+#: Programs that steps and looks start, and what needs them.
+NEEDED_BY = {
+    "git": "everything about Git repositories",
+    "gpg": "commits and tags that are signed",
+    "helm": "helm-template, helm-update-chart, and charts in kustomize-build",
+    "ssh": "repositories whose addresses begin with ssh://",
+}
+
+
+def missing_programs() -> list[str]:
+    """A sentence for each program that isn't on PATH; what needs it will say so too when it is run."""
+    return [f"{name} is not on PATH: needed by {what}" for name, what in NEEDED_BY.items() if not shutil.which(name)]
 
 
 class Unbounded(Exception):

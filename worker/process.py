@@ -17,6 +17,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.runtime import Runtime
 
 from activities.outside import open_outside
+from activities.programs import missing_programs
 from activities.project_state import ProjectState
 from model.names import CLUSTER
 from model.project_state import ClusterState
@@ -191,6 +192,8 @@ async def _host(
             await close()
 
     stack.push_async_callback(end)
+    for sentence in missing_programs():
+        logger.info("%s", sentence)
     logger.info("working on %s, namespace %s, task queue %s", address, client.namespace, here.task_queue)
     return Running(
         client=client,
