@@ -213,7 +213,7 @@ async def test_much_news_continues_as_new_with_what_is_known(world: World, monke
 async def test_looking_is_done_by_the_workers_of_the_shard(world: World) -> None:
     await world.warehouse()
     there = FakeWatch()
-    async with Worker(world.client, task_queue=task_queue("east"), activities=[there.watch]):
+    async with Worker(world.client, task_queue=task_queue("east"), activities=[there.watch], build_id="test"):
         await world.start(shard="east")
         (report,) = await world.heard(1)
 

@@ -118,6 +118,7 @@ def rooms(directory: Path) -> Iterator[Rooms]:
                 workflows=[Cluster, FanOut, Project, Promotion, Stage, Verification, Warehouse],
                 activities=[built.house.step, check_steps, describe_steps],
                 workflow_runner=RUNNER,
+                build_id="test",
             )
             async with worker:
                 await client.start_workflow(Cluster.run, ClusterState(), id=CLUSTER, task_queue=built.task_queue)

@@ -57,7 +57,7 @@ def gone(pid: int) -> bool:
 
 @asynccontextmanager
 async def working(client: Client) -> AsyncIterator[None]:
-    async with Worker(client, task_queue="tow", workflows=[Tow], activities=[carry]):
+    async with Worker(client, task_queue="tow", workflows=[Tow], activities=[carry], build_id="test"):
         yield
 
 
@@ -74,7 +74,7 @@ async def test_the_database_is_written_ahead(dev_server: EmbeddedServer) -> None
 
 
 async def test_time_is_skipped(time_skipping: WorkflowEnvironment) -> None:
-    async with Worker(time_skipping.client, task_queue="tow", workflows=[Soak]):
+    async with Worker(time_skipping.client, task_queue="tow", workflows=[Soak], build_id="test"):
         assert await time_skipping.client.execute_workflow(Soak.run, id="soak", task_queue="tow") == "soaked"
 
 
