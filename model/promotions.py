@@ -62,6 +62,8 @@ class StepRecord(Message):
     message: str = ""
     continue_on_error: bool = False
     output: Json = None
+    #: Its config, evaluated, with secrets masked; None: it wasn't evaluated, or is too long to keep.
+    config: Json = None
     warnings: list[str] = Field(default_factory=list)
     #: How often its workspace was rebuilt after a lost host.
     rebuilds: int = 0

@@ -152,6 +152,10 @@ class StepRequest(Message):
     preview: bool = False
 
 
+#: The longest config that a step's record keeps, in bytes of JSON: for people to read, it is in the history.
+LONGEST_CONFIG = 8 * 1024
+
+
 class StepResult(Message):
     """What a step activity returns when the step Succeeded, was Skipped, or is Running: it asks people.
 
@@ -160,6 +164,8 @@ class StepResult(Message):
 
     status: StepStatus
     output: dict[str, Json] | None = None
+    #: The evaluated config, with secrets masked; None where it is longer than `LONGEST_CONFIG`.
+    config: Json = None
     message: str = ""
     health_checks: list[HealthCheckStep] = Field(default_factory=list)
     #: Sentences for the user, such as "image tag 1.10 became the number 1.1".
@@ -177,6 +183,8 @@ class StepFailure(Message):
 
     message: str
     output: dict[str, Json] | None = None
+    #: As in a StepResult.
+    config: Json = None
     warnings: list[str] = Field(default_factory=list)
     error_count: int = 0
     queue: str = ""

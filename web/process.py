@@ -51,9 +51,12 @@ async def serving(settings: WebSettings, towpath: Towpath, *, any_port: bool = F
     listening = _listen(host, int(port), any_port=any_port)
     at = f"{host}:{listening.getsockname()[1]}"
     settings = settings.model_copy(update={"web_address": at})
+    app = build_app(towpath, settings)
+    # Streams end when it is set: else whoever looks at a page would hold up the end.
+    app.state.leaving = asyncio.Event()
     server = _Server(
         uvicorn.Config(
-            build_app(towpath, settings),
+            app,
             log_config=None,
             # Its lines would hold the receivers' paths, which are secrets to some senders.
             access_log=False,
@@ -71,6 +74,7 @@ async def serving(settings: WebSettings, towpath: Towpath, *, any_port: bool = F
         logger.info("the web listens on %s; %s", at, describe(settings))
         yield f"http://{at}"
     finally:
+        app.state.leaving.set()
         server.should_exit = True
         await task
         listening.close()

@@ -494,7 +494,7 @@ class Promotion:
 
     def _succeed(self, record: StepRecord, result: StepResult) -> None:
         record.status, record.message, record.output = result.status, result.message, result.output
-        record.warnings, record.error_count = result.warnings, result.error_count
+        record.warnings, record.error_count, record.config = result.warnings, result.error_count, result.config
         if result.status is StepStatus.SUCCEEDED:
             self.health_checks += result.health_checks
 
@@ -504,7 +504,7 @@ class Promotion:
         if error.details:
             failure = StepFailure.model_validate(error.details[0])
             record.message, record.output = failure.message, failure.output
-            record.warnings, record.error_count = failure.warnings, failure.error_count
+            record.warnings, record.error_count, record.config = failure.warnings, failure.error_count, failure.config
             self.queue = failure.queue or self.queue
 
     async def _refuse(self) -> PromotionFinished:

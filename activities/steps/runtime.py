@@ -37,6 +37,7 @@ from model.questions import Question
 from model.steps import (
     ERRORED,
     FAILED,
+    LONGEST_CONFIG,
     NOT_YET,
     WORKSPACE_LOST,
     Effect,
@@ -96,6 +97,8 @@ class Attempt:
     progress: Progress = field(default_factory=Progress)
     warnings: list[str] = field(default_factory=list)
     context: StepContext | None = None
+    #: Evaluated; may hold secrets.
+    config: Json = None
 
     async def run(self) -> StepResult:
         """Run the step; returns when it Succeeded or was Skipped.
@@ -170,6 +173,7 @@ class Attempt:
         except Exception as error:
             raise StepErrored(f"config: {error}", final=True) from None
         self.warnings.extend(warnings)
+        self.config = config
         settings = self._validated(config)
         workspace = await self._workspace()
         self.context = context = StepContext(
@@ -241,10 +245,11 @@ class Attempt:
             outcome = Outcome(StepStatus.ERRORED, final=True)
             output = None
         warnings = [self.mask.text(warning) for warning in self.warnings]
-        queue = self.outside.host_queue
+        queue, config = self.outside.host_queue, self._shown_config()
         if outcome.question is not None:
             return StepResult(
                 status=outcome.status,
+                config=config,
                 warnings=warnings,
                 queue=queue,
                 error_count=self.progress.errors,
@@ -255,6 +260,7 @@ class Attempt:
             return StepResult(
                 status=outcome.status,
                 output=output,
+                config=config,
                 message=message,
                 health_checks=[check.model_copy(update={"config": self.mask.json(check.config)}) for check in checks],
                 warnings=warnings,
@@ -268,7 +274,12 @@ class Attempt:
         # The failure takes it along to the server, however short ago the last one was.
         self._heartbeat(ended=activity.info().attempt)
         failure = StepFailure(
-            message=message, output=output, warnings=warnings, error_count=self.progress.errors, queue=queue
+            message=message,
+            output=output,
+            config=config,
+            warnings=warnings,
+            error_count=self.progress.errors,
+            queue=queue,
         )
         details = failure.model_dump(mode="json", by_alias=True)
         # `from None`: the cause would carry its text past the mask.
@@ -298,6 +309,11 @@ class Attempt:
             "responders": [rule.model_copy(update=self.mask.json(rule.model_dump())) for rule in question.responders],
         }
         return question.model_copy(update=said)
+
+    def _shown_config(self) -> Json:
+        """The config for people to read: without secrets, and None where it is too long to keep in histories."""
+        shown = self.mask.json(self.config)
+        return shown if len(pydantic_core.to_json(shown)) <= LONGEST_CONFIG else None
 
     def _heartbeat(self, **changes: int) -> None:
         self.progress = self.progress.model_copy(update=changes)

@@ -15,8 +15,9 @@ from tests.pages.yard import Yard
 OpenPage = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """One for the module, not for the session: while it is open its loop runs in this thread, and no other can."""
     # Generous: what is awaited comes at once, unless the machine has other things to do.
     expect.set_options(timeout=30_000)
     with chromium() as found:

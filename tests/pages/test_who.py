@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import cast
 import httpx
 import pytest
 from starlette.applications import Starlette
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from model.roles import Claims, Grant, RoleKind
 from starter.client import Towpath
@@ -132,3 +133,23 @@ async def test_what_is_not_there_is_said_so(tmp_path: Path, path: str, status: i
     assert answer.status_code == status
     assert "<script>" not in answer.text
     assert "unsafe" not in answer.headers["content-security-policy"]
+
+
+async def test_a_stream_does_not_hold_up_the_end_of_the_server() -> None:
+    yard, leaving = Yard.small(), asyncio.Event()
+    app = Starlette(routes=page_routes(cast(Towpath, yard), cast(Boards, yard)))
+    app.state.leaving = leaving
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        if b"event: patch" in message.get("body", b""):
+            leaving.set()
+
+    scope = {"type": "http", "method": "GET", "path": "/projects/shop/live", "headers": [], "query_string": b""}
+    await asyncio.wait_for(As(app, VIEWER)(scope | {"app": app, "root_path": ""}, receive, send), 10)
+    assert sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}

@@ -34,6 +34,7 @@ from model.references import ExpressionVariable, FreightCollection, FreightOrigi
 from model.steps import (
     ERRORED,
     FAILED,
+    LONGEST_CONFIG,
     NOT_YET,
     WORKSPACE_LOST,
     Effect,
@@ -148,6 +149,7 @@ class TestOutcomes:
         )
         assert result.status is StepStatus.SUCCEEDED
         assert result.output == {"text": "dev/1a", "path": "x"}
+        assert result.config == {"text": "dev/1a"}
         assert result.warnings == ["look here"]
         assert [check.uses for check in result.health_checks] == ["argocd-update"]
         assert result.queue == host.outside.host_queue
@@ -210,6 +212,16 @@ class TestOutcomes:
         with pytest.raises(ApplicationError) as lost:
             await host.run(request())
         assert (lost.value.type, lost.value.non_retryable) == (WORKSPACE_LOST, True)
+
+    async def test_a_long_config_is_not_kept(self, host: Host, probe: Probe) -> None:
+        probe.behave = lambda config, context: None
+        result = await host.run(request({"text": "x" * LONGEST_CONFIG}))
+        assert result.config is None
+
+    async def test_a_failure_tells_its_config(self, host: Host, probe: Probe) -> None:
+        probe.behave = _raising(StepFailed("no"))
+        _, failure = await host.fails(request({"text": "${{ ctx.stage }}"}))
+        assert failure.config == {"text": "dev"}
 
     async def test_too_large_an_output_is_errored_for_good(self, host: Host, probe: Probe) -> None:
         probe.behave = lambda config, context: {"text": "x" * 300_000}
@@ -410,6 +422,7 @@ class TestSecrets:
         shown = result.model_dump_json()
         assert result.output is not None
         assert result.output["plain"] == "Bearer ***"
+        assert result.config == {"text": "Bearer ***"}
         for leak in ("hidden", "pass-under-test", "dmVyeStoaWRkZW4", "YXNzLXVuZGVyLXRlc3"):
             assert leak not in shown
 

@@ -22,7 +22,9 @@ from workflows.settings import WebSettings
 @asynccontextmanager
 async def served(house: Rooms, directory: Path) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the web, on a port of its own."""
-    settings = WebSettings(data_directory=directory, web_address=f"127.0.0.1:{free_port(0)}")
+    settings = WebSettings(
+        data_directory=directory, credentials_directory=directory, web_address=f"127.0.0.1:{free_port(0)}"
+    )
     async with (
         serving(settings, await house.connect()) as url,
         httpx.AsyncClient(base_url=f"{url}/v1beta1", timeout=PATIENCE) as client,

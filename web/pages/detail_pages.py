@@ -97,6 +97,7 @@ class DetailPages:
                 shoot,
                 self._site.gallery.scene(request.query_params.get("digest", "")),
                 lambda: permit(request, Verb.VIEW, project),
+                leaving=getattr(request.app.state, "leaving", None),
                 restless=kind in ("promotions", "verifications"),
             )
 

@@ -67,13 +67,15 @@ def stream(
     shown: Scene | None,
     allowed: Callable[[], Awaitable[object]],
     restless: bool = False,
+    leaving: asyncio.Event | None = None,
 ) -> StreamingResponse:
     """What changes in a page from what a browser shows, for as long as it listens and `allowed` does not raise.
 
-    `restless`: it shows more than the Snapshot knows, so it is looked at each second.
+    `restless`: it shows more than the Snapshot knows, so it is looked at each second. `leaving`: set when the server
+    ends, which no stream must hold up.
     """
     return StreamingResponse(
-        _events(snapshots, shoot, shown, allowed, restless),
+        _events(snapshots, shoot, shown, allowed, restless, leaving or asyncio.Event()),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
@@ -85,14 +87,20 @@ async def _events(
     shown: Scene | None,
     allowed: Callable[[], Awaitable[object]],
     restless: bool,
+    leaving: asyncio.Event,
 ) -> AsyncIterator[bytes]:
     yield event("beat", {})
     told, asked = time.monotonic(), time.monotonic()
     snapshot: Snapshot | None = None
     following = asyncio.ensure_future(_next(snapshots))
+    ending = asyncio.ensure_future(leaving.wait())
     try:
         while True:
-            done, _ = await asyncio.wait({following}, timeout=1.0 if restless else BEAT)
+            done, _ = await asyncio.wait(
+                {following, ending}, timeout=1.0 if restless else BEAT, return_when=asyncio.FIRST_COMPLETED
+            )
+            if ending.done():
+                return
             if time.monotonic() - asked > BEAT:
                 await allowed()
                 asked = time.monotonic()
@@ -119,7 +127,8 @@ async def _events(
         return
     finally:
         following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
+        ending.cancel()
+        await asyncio.gather(following, ending, return_exceptions=True)
         if isinstance(snapshots, AsyncGenerator):
             await snapshots.aclose()
 

@@ -77,6 +77,7 @@ class PipelinePage:
             shoot,
             self._site.gallery.scene(request.query_params.get("digest", "")),
             lambda: permit(request, Verb.VIEW, project),
+            leaving=getattr(request.app.state, "leaving", None),
         )
 
     async def _shot(self, snapshot: Snapshot, view: View) -> Shot:

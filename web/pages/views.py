@@ -59,8 +59,6 @@ def step_views(view: PromotionView) -> list[StepView]:
 
 
 def _step(number: int, step: StepRecord) -> StepView:
-    # What a step was configured with, once evaluated, is recorded where its worker tells.
-    config: Json = getattr(step, "config", None)
     return StepView(
         number=number,
         alias=step.alias,
@@ -72,7 +70,7 @@ def _step(number: int, step: StepRecord) -> StepView:
         hint=hint(step),
         warnings=tuple(step.warnings),
         output=step.output,
-        config=config,
+        config=step.config,
         question=step.question if step.status is StepStatus.RUNNING else None,
         responses=tuple(
             (said.user, said.action.value, said.message, format_time(said.time)) for said in step.responses
