@@ -160,7 +160,8 @@ async def command(
     elif output is Format.NAME:
         for promotion in promotions:
             click.echo(kinds.PROMOTION.resource_name(promotion))
-    failures = [verdict(view) for view in views if view.phase is not PromotionPhase.SUCCEEDED]
+    # Who does not wait is told of what was asked for, not of how it ends.
+    failures = [verdict(view) for view in views if wait and view.phase is not PromotionPhase.SUCCEEDED]
     if failures:
         for failure in failures[:-1]:
             click.echo(f"error: {' '.join(failure.split())}", err=True)

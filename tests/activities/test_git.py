@@ -32,6 +32,7 @@ from activities.git.mirrors import Git
 from activities.git.refs import Remote, branch_ref, commit_id, tag_ref
 from activities.settings import ActivitySettings
 from examples.world.git_server import GitServer
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -251,7 +252,7 @@ async def test_hanging_remote_is_given_up(settings: ActivitySettings) -> None:
 async def test_cancelling_kills_git_and_its_children(settings: ActivitySettings) -> None:
     async with silent_server() as (url, asked):
         running = asyncio.create_task(Git(settings).refs(Remote(url)))
-        await asyncio.wait_for(asked.wait(), 20)
+        await asyncio.wait_for(asked.wait(), PATIENCE)
         assert [pid for pid in _git_processes() if _mentions(pid, url)]
         running.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -20,6 +20,7 @@ from activities.git.refs import Remote
 from activities.git.smart_http import SmartHttp
 from activities.settings import ActivitySettings
 from examples.world.git_server import GitServer, Repository
+from tests.patience import PATIENCE
 
 LOGIN = Credential(secret="git-login", username="deployer", password="not-a-secret")
 
@@ -244,5 +245,5 @@ async def test_listing_is_bounded(tmp_path: Path, repository: Repository) -> Non
     git = Git(ActivitySettings(data_directory=tmp_path, git_output_limit=100))
     git.http = SmartHttp(git.command)
     with pytest.raises(GitError, match="more than 100 bytes"):
-        await asyncio.wait_for(git.refs(Remote(repository.url)), 10)
+        await asyncio.wait_for(git.refs(Remote(repository.url)), PATIENCE)
     await git.http.aclose()

@@ -13,6 +13,7 @@ import yaml
 from activities.outside import Outside, open_outside
 from activities.settings import ActivitySettings
 from examples.world.kubernetes import KubernetesServer, Served
+from tests.patience import PATIENCE
 
 JOBS = Served("batch", "v1", "jobs", "Job")
 PODS = Served("", "v1", "pods", "Pod")
@@ -36,7 +37,7 @@ class Cluster:
 
     async def job(self) -> dict[str, Any]:
         """The one Job there is, once there is one."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while not self.jobs:  # noqa: ASYNC110  # another thread can't set an asyncio.Event
                 await asyncio.sleep(0.02)
         [job] = self.jobs

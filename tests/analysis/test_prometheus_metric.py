@@ -17,6 +17,7 @@ from model.references import VerificationPhase as Phase
 from tests.analysis.measuring import measure, report_of, request_for
 from tests.analysis.outside import outside_in
 from tests.analysis.server import Answered, Asked, MetricServer
+from tests.patience import PATIENCE
 from worker.embedded import free_port
 
 pytestmark = pytest.mark.asyncio
@@ -158,7 +159,7 @@ async def test_real_prometheus_answers(outside: Outside, tmp_path: Path) -> None
     process = await asyncio.create_subprocess_exec("prometheus", *arguments, stdout=silent, stderr=silent)
     try:
         address = f"http://127.0.0.1:{port}"
-        async with asyncio.timeout(60), httpx.AsyncClient(trust_env=False) as client:
+        async with asyncio.timeout(PATIENCE), httpx.AsyncClient(trust_env=False) as client:
             while True:
                 try:
                     if (await client.get(f"{address}/-/ready")).status_code == 200:
@@ -178,4 +179,4 @@ async def test_real_prometheus_answers(outside: Outside, tmp_path: Path) -> None
         assert wrong.message.startswith("bad_data: ")
     finally:
         process.terminate()
-        await asyncio.wait_for(process.wait(), 30)
+        await asyncio.wait_for(process.wait(), PATIENCE)

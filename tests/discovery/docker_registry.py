@@ -13,6 +13,7 @@ from typing import Any, Self
 import httpx
 
 from examples.world.registry import Registry
+from tests.patience import PATIENCE
 
 COMMAND = shutil.which("docker-registry")
 
@@ -44,7 +45,7 @@ class DockerRegistry:
         self._process = subprocess.Popen(
             [COMMAND, "serve", str(self._config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 assert httpx.get(f"http://{self.host}/v2/").status_code in (200, 401)

@@ -14,6 +14,7 @@ from temporalio.worker import Worker
 from model.discovery import DiscoveryReport, DiscoveryRequest, WatchingNotice
 from model.names import TASK_QUEUE, task_queue
 from tests.discovery.fakes import FakeWatch, ListeningWarehouse
+from tests.patience import PATIENCE
 from worker.sandbox import sandbox
 from workflows.discovery import Discovery
 
@@ -56,7 +57,7 @@ class World:
         await self.until_so(holds)
 
     async def until_so(self, condition: Callable[[], Awaitable[bool]]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while not await condition():  # noqa: ASYNC110  # the condition lies on a server
                 await asyncio.sleep(0.01)
 
@@ -212,7 +213,7 @@ async def test_much_news_continues_as_new_with_what_is_known(world: World, monke
 async def test_looking_is_done_by_the_workers_of_the_shard(world: World) -> None:
     await world.warehouse()
     there = FakeWatch()
-    async with Worker(world.client, task_queue=task_queue("east"), activities=[there.watch]):
+    async with Worker(world.client, task_queue=task_queue("east"), activities=[there.watch], build_id="test"):
         await world.start(shard="east")
         (report,) = await world.heard(1)
 

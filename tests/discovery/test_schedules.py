@@ -15,6 +15,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from activities.schedules import Schedules
 from model.discovery import DiscoveryRequest, ScheduleRequest, schedule_offset
 from tests.discovery.fakes import FakeWatch, ListeningWarehouse
+from tests.patience import PATIENCE
 from workflows.discovery import Discovery
 
 QUEUE = "test-schedules"
@@ -48,7 +49,7 @@ def wanted(project: str, generation: int = 1) -> ScheduleRequest:
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not await condition():  # noqa: ASYNC110  # the condition lies on a server
             await asyncio.sleep(0.02)
 

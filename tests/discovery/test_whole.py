@@ -17,6 +17,7 @@ from examples.world.registry import Registry
 from model.discovery import DiscoveryReport, DiscoveryRequest, ScheduleRequest
 from tests.discovery.commits import commit
 from tests.discovery.fakes import ListeningWarehouse
+from tests.patience import PATIENCE
 from worker.sandbox import sandbox
 from workflows.discovery import Discovery
 
@@ -24,7 +25,7 @@ QUEUE = "test-discovery-whole"
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while not await condition():  # noqa: ASYNC110  # the condition lies on a server
             await asyncio.sleep(0.02)
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.kill.gates import ROOT
 from tests.kill.scene import PROJECT, scene, until
+from tests.patience import PATIENCE
 from worker.embedded import free_port
 from workflows.record import read_record
 
@@ -82,6 +83,6 @@ async def test_all_of_towpath_up_is_killed_and_started_again(tmp_path: Path) -> 
         typed = await asyncio.create_subprocess_exec(
             *command, cwd=ROOT, env=here.environment("machine"), stdout=asyncio.subprocess.PIPE
         )
-        output, _ = await asyncio.wait_for(typed.communicate(), 60)
+        output, _ = await asyncio.wait_for(typed.communicate(), PATIENCE)
         assert typed.returncode == 0
         assert {item["metadata"]["name"] for item in json.loads(output)["items"]} == {"undisturbed", *MOMENTS}

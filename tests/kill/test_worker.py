@@ -10,6 +10,7 @@ import pytest
 
 from tests.kill.echo import EchoApi
 from tests.kill.scene import scene
+from tests.patience import PATIENCE
 
 #: A Stage for each moment, by which it is called, and the moment.
 MOMENTS = {
@@ -101,7 +102,7 @@ async def test_a_host_that_was_only_asleep_does_nothing_twice(tmp_path: Path) ->
         first.signal(signal.SIGCONT)
         # It is stopped properly: so its steps have ended, one way or another.
         first.process.terminate()
-        await asyncio.wait_for(first.process.wait(), 60)
+        await asyncio.wait_for(first.process.wait(), PATIENCE)
         assert await here.doubts("undisturbed") == []
 
 

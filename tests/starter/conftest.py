@@ -17,8 +17,8 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Te
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rooms]:
-    """All workflows on a server of their own, one for the module: tests use Projects of their own."""
+    """All workflows on a server of their own, one for all tests of the command line: they use Projects of their own."""
     with rooms(tmp_path_factory.mktemp("house")) as built:
         yield built

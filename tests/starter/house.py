@@ -32,6 +32,7 @@ from model.steps import (
 from starter.client import Towpath
 from starter.main import cli
 from starter.session import Session
+from tests.patience import PATIENCE
 from tests.workflows.house import RUNNER, House
 from worker.embedded import EmbeddedServer, free_port
 from workflows.cluster import Cluster
@@ -91,7 +92,7 @@ class Rooms:
 
     def wait(self, awaitable: Any) -> Any:
         """Awaits something in the house's own loop."""
-        return asyncio.run_coroutine_threadsafe(awaitable, self.loop).result(30)
+        return asyncio.run_coroutine_threadsafe(awaitable, self.loop).result(PATIENCE)
 
     def project(self) -> str:
         """A name that no other test uses."""
@@ -117,6 +118,7 @@ def rooms(directory: Path) -> Iterator[Rooms]:
                 workflows=[Cluster, FanOut, Project, Promotion, Stage, Verification, Warehouse],
                 activities=[built.house.step, check_steps, describe_steps],
                 workflow_runner=RUNNER,
+                build_id="test",
             )
             async with worker:
                 await client.start_workflow(Cluster.run, ClusterState(), id=CLUSTER, task_queue=built.task_queue)
@@ -139,10 +141,10 @@ def rooms(directory: Path) -> Iterator[Rooms]:
         return await started
 
     try:
-        yield asyncio.run_coroutine_threadsafe(await_ready(), loop).result(60)
+        yield asyncio.run_coroutine_threadsafe(await_ready(), loop).result(PATIENCE)
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(60)
+        thread.join(PATIENCE)
 
 
 def manifests(*items: dict[str, Any]) -> str:

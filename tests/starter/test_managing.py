@@ -69,8 +69,9 @@ def test_a_running_promotion_is_aborted_in_both_spellings(house: Rooms, spelling
 
     house.house.plays["work"] = forever
     try:
-        started = house.run("promote", "-p", name, "--stage", "dev", "--freight", freight.name, "-o", "name")
-        promotion = started.stdout.strip().rpartition("/")[2]
+        started = house.run("promote", "-p", name, "--stage", "dev", "--freight", freight.name, "-o", "json")
+        assert started.exit_code == 0, started.output
+        promotion = json.loads(started.stdout)["metadata"]["name"]
         arguments = {
             "promote": ["promote", "-p", name, "--name", promotion, "--abort"],
             "abort": ["abort", "promotion", promotion, "-p", name],

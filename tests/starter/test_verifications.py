@@ -78,7 +78,7 @@ def test_a_run_is_listed_and_shown_with_values_and_logs(house: Rooms, tmp_path: 
             history = status["freightHistory"][0].get("verificationHistory", [{}])
             return history[0].get("phase") == "Successful" and history[0]["id"]
 
-        run = house.wait(house.house.until(verified, 25))
+        run = house.wait(house.house.until(verified))
         ending.result(5)
         assert run in house.run("get", "verifications", "-p", name, "--stage", "dev").stdout
         shown = yaml.safe_load(house.run("get", "verification", run, "-p", name, "-o", "yaml").stdout)

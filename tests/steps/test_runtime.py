@@ -45,6 +45,7 @@ from model.steps import (
     StepResult,
     StepStatus,
 )
+from tests.patience import PATIENCE
 from tests.steps.bench import STARTED
 
 
@@ -360,11 +361,11 @@ class TestLostAttempts:
 
         probe.behave = behave
         running = asyncio.create_task(host.run(request()))
-        await asyncio.wait_for(started.wait(), 10)
+        await asyncio.wait_for(started.wait(), PATIENCE)
         assert host.environment is not None
         host.environment.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(running, 10)
+            await asyncio.wait_for(running, PATIENCE)
         assert ended.is_set()
         # What it did is not known: the next attempt must look.
         assert host.heartbeats[-1]["ended"] == 0
@@ -378,10 +379,10 @@ class TestLostAttempts:
         running = asyncio.ensure_future(
             environment.run(Attempt(registry.STEPS["probe"], request(), outside, slots).run)
         )
-        await asyncio.wait_for(beaten.wait(), 10)
+        await asyncio.wait_for(beaten.wait(), PATIENCE)
         assert not probe.contexts
         slots.release()
-        await asyncio.wait_for(running, 10)
+        await asyncio.wait_for(running, PATIENCE)
         assert len(probe.contexts) == 1
 
 

@@ -11,14 +11,12 @@ from typing import Any
 
 import httpx
 
+from tests.patience import PATIENCE
 from tests.starter.house import Rooms, in_project, manifests
 from tests.workflows.house import project, stage, warehouse
 from web.process import serving
 from worker.embedded import free_port
 from workflows.settings import WebSettings
-
-#: Seconds within which something must have happened.
-SOON = 60
 
 
 @asynccontextmanager
@@ -29,7 +27,7 @@ async def served(house: Rooms, directory: Path) -> AsyncIterator[httpx.AsyncClie
     )
     async with (
         serving(settings, await house.connect()) as url,
-        httpx.AsyncClient(base_url=f"{url}/v1beta1", timeout=SOON) as client,
+        httpx.AsyncClient(base_url=f"{url}/v1beta1", timeout=PATIENCE) as client,
     ):
         yield client
 
@@ -63,7 +61,7 @@ class Events:
 
     async def next(self) -> tuple[str, dict[str, Any]]:
         """Type and object of the next event; signs of life are passed over."""
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(PATIENCE):
             async for line in self._lines:
                 if line.startswith("data: "):
                     event = json.loads(line.removeprefix("data: "))
@@ -88,7 +86,7 @@ async def watched(client: httpx.AsyncClient, path: str, **query: str) -> AsyncIt
 
 async def eventually(client: httpx.AsyncClient, path: str, true: Any, headers: dict[str, str] | None = None) -> Any:
     """The body of a read, once something is true of it."""
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(PATIENCE):
         while True:
             response = await client.get(path, headers=headers)
             if response.status_code == 200 and true(response.json()):

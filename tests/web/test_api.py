@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import yaml
 
+from tests.patience import PATIENCE
 from tests.starter.house import Rooms
 from tests.web.served import Events, discovered, eventually, furnished, served, watched
 from tests.workflows.house import stage
@@ -353,6 +354,6 @@ async def test_the_config_and_the_system_are_told(house: Rooms, tmp_path: Path) 
         )
         async with watched(client, "/projects") as events:
             seen = set()
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE):
                 while project not in seen:
                     seen.add((await events.next())[1]["metadata"]["name"])

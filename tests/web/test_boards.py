@@ -12,13 +12,11 @@ import pytest
 
 from starter.client import Towpath
 from starter.errors import NotFound
+from tests.patience import PATIENCE
 from tests.starter.house import Rooms, in_project, manifests
 from tests.workflows.house import project, stage, warehouse
 from web.board.boards import Boards
 from web.board.snapshot import Snapshot
-
-#: Seconds within which something must be shown.
-SOON = 60
 
 
 class Counted:
@@ -62,7 +60,7 @@ async def watching(boards: Boards, name: str) -> AsyncIterator[Callable[[Callabl
 
     async def until(true: Callable[[Snapshot], bool]) -> Snapshot:
         nonlocal latest
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(PATIENCE):
             while latest is None or not true(latest):
                 latest = await anext(changes)
         return latest
@@ -85,7 +83,7 @@ async def test_a_promotion_is_shown_from_its_request_to_the_verified_freight(hou
     go_on = threading.Event()
 
     async def wait(_: object) -> dict[str, Any]:
-        await asyncio.to_thread(go_on.wait, SOON)
+        await asyncio.to_thread(go_on.wait, PATIENCE)
         return {}
 
     house.house.plays["work"] = wait
@@ -125,7 +123,7 @@ async def test_looking_again_costs_two_calls_and_one_for_each_that_changed(house
     counted = Counted(towpath)
     boards = Boards(towpath, fresh=0)
     before = None
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(PATIENCE):
         # Stages tell and are told; then they rest.
         while True:
             counted.forget()
@@ -136,7 +134,7 @@ async def test_looking_again_costs_two_calls_and_one_for_each_that_changed(house
     assert len(counted.lists) == 2
     counted.forget()
     await towpath.freeze("a holiday", name, "stage-3")
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(PATIENCE):
         while (await boards.snapshot(name, fresh=True)).version == before.version:
             pass
     assert counted.queries == [f"stage/{name}/stage-3 describe"]
@@ -153,7 +151,7 @@ async def test_one_poller_serves_all_who_watch_and_ends_with_the_last(house: Roo
         assert len(_pollers()) == 1
         await boards._towpath.freeze("closed", name)
         await asyncio.gather(*(until(lambda seen: "freezes" in seen.stages["dev"]["status"]) for until in (one, other)))
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(PATIENCE):
         await asyncio.gather(*_pollers(), return_exceptions=True)
     assert not _pollers()
     await boards.close()

@@ -16,6 +16,7 @@ import yaml
 
 from model.discovery import WatchingNotice
 from model.names import CLUSTER, warehouse_id
+from tests.patience import PATIENCE
 from tests.starter.house import Rooms, manifests
 from tests.web.town import SECRET, body_of, signed
 from web.process import AddressTaken, serving
@@ -95,7 +96,7 @@ async def test_a_push_reaches_the_warehouse_by_the_url_that_is_shown(
         assert (await client.get(f"{url}/healthz")).status_code == 200
         body = body_of({"ref": "refs/heads/main", "repository": {"clone_url": "https://git.example.com/web.git"}})
         headers = {"X-GitHub-Event": "push", **signed(body)}
-        answer = await client.post(receiver["url"], content=body, headers=headers, timeout=30)
+        answer = await client.post(receiver["url"], content=body, headers=headers, timeout=PATIENCE)
         assert (answer.status_code, answer.json()) == (200, {"msg": "refreshed 1 warehouse(s)"})
     refreshed = {
         name: "kargo.akuity.io/refresh"
@@ -130,14 +131,14 @@ async def test_towpath_web_serves_until_it_is_told_to_stop(house: Rooms, tmp_pat
     )
     try:
         assert child.stdout is not None
-        line = (await asyncio.wait_for(child.stdout.readline(), 60)).decode()
+        line = (await asyncio.wait_for(child.stdout.readline(), PATIENCE)).decode()
         assert line.startswith("Towpath's web is ready: http://127.0.0.1:"), (await child.communicate())[1]
         url = line.split()[4].rstrip(".")
         async with httpx.AsyncClient() as client:
             assert (await client.get(f"{url}/healthz")).status_code == 200
             assert (await client.post(f"{url}/webhooks/github/{'0' * 64}")).status_code == 404
         child.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(child.wait(), 30) == 0
+        assert await asyncio.wait_for(child.wait(), PATIENCE) == 0
     finally:
         if child.returncode is None:
             child.kill()

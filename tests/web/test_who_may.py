@@ -11,9 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.patience import PATIENCE
 from tests.starter.house import Rooms, rooms
 from tests.web.access.village import HASH, KEY, PASSWORD, bearer
-from tests.web.served import SOON, discovered, eventually, furnished
+from tests.web.served import discovered, eventually, furnished
 from web.process import serving
 from worker.embedded import free_port
 from workflows.settings import WebSettings
@@ -52,7 +53,7 @@ async def test_a_promoter_of_one_stage_promotes_it_alone_and_everything_says_who
     )
     async with (
         serving(settings, await house.connect()) as url,
-        httpx.AsyncClient(base_url=f"{url}/v1beta1", timeout=SOON) as client,
+        httpx.AsyncClient(base_url=f"{url}/v1beta1", timeout=PATIENCE) as client,
     ):
         answer = await client.post("/login", headers=bearer(PASSWORD))
         admin = bearer(answer.json()["idToken"])

@@ -11,6 +11,7 @@ from temporalio import workflow
 from temporalio.client import Client
 
 from activities.workspace import Workspaces
+from tests.patience import PATIENCE
 from worker.collection import collect, running_promotions
 
 RUNNING = "dev.01jd0000000000000000000001.abcdef1"
@@ -32,7 +33,7 @@ async def test_only_workspaces_of_closed_promotions_are_removed(dev_client: Clie
         for name in (RUNNING, OVER)
     }
     await runs[OVER].terminate()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while await running_promotions(dev_client) & {RUNNING, OVER} != {RUNNING}:  # noqa: ASYNC110  # visibility lags
             await asyncio.sleep(0.05)
     workspaces = Workspaces(tmp_path)

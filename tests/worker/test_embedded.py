@@ -20,6 +20,7 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from tests.patience import PATIENCE
 from tests.worker.pipeline import Soak, Tow, carry
 from worker import lock
 from worker.embedded import EmbeddedServer, ServerFailed, free_port
@@ -38,7 +39,7 @@ def embedded(directory: Path, **options: bool) -> EmbeddedServer:
     )
 
 
-async def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
+async def eventually(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110  # another process has no Event to set
             await asyncio.sleep(0.02)
@@ -56,7 +57,7 @@ def gone(pid: int) -> bool:
 
 @asynccontextmanager
 async def working(client: Client) -> AsyncIterator[None]:
-    async with Worker(client, task_queue="tow", workflows=[Tow], activities=[carry]):
+    async with Worker(client, task_queue="tow", workflows=[Tow], activities=[carry], build_id="test"):
         yield
 
 
@@ -73,7 +74,7 @@ async def test_the_database_is_written_ahead(dev_server: EmbeddedServer) -> None
 
 
 async def test_time_is_skipped(time_skipping: WorkflowEnvironment) -> None:
-    async with Worker(time_skipping.client, task_queue="tow", workflows=[Soak]):
+    async with Worker(time_skipping.client, task_queue="tow", workflows=[Soak], build_id="test"):
         assert await time_skipping.client.execute_workflow(Soak.run, id="soak", task_queue="tow") == "soaked"
 
 
@@ -90,14 +91,14 @@ async def test_a_running_workflow_survives_kill_and_restart(tmp_path: Path) -> N
 
         address = server.address
         supervision = asyncio.create_task(server.supervise(note))
-        await asyncio.wait_for(restarted.wait(), 30)
+        await asyncio.wait_for(restarted.wait(), PATIENCE)
         assert server.address == address
         async with working(client):
             await handle.signal(Tow.release)
-            assert await asyncio.wait_for(handle.result(), 30) == "gravel is there"
+            assert await asyncio.wait_for(handle.result(), PATIENCE) == "gravel is there"
     finally:
         await server.stop()
-    await asyncio.wait_for(supervision, 10)
+    await asyncio.wait_for(supervision, PATIENCE)
 
 
 async def test_a_workflow_goes_on_after_a_clean_stop(tmp_path: Path) -> None:
@@ -112,7 +113,7 @@ async def test_a_workflow_goes_on_after_a_clean_stop(tmp_path: Path) -> None:
         handle = client.get_workflow_handle_for(Tow.run, "tow")
         async with working(client):
             await handle.signal(Tow.release)
-            assert await asyncio.wait_for(handle.result(), 30) == "sand is there"
+            assert await asyncio.wait_for(handle.result(), PATIENCE) == "sand is there"
 
 
 _PARENT = """
@@ -151,7 +152,7 @@ async def test_the_server_dies_with_a_parent_that_is_killed_and_a_new_one_takes_
         handle = client.get_workflow_handle_for(Tow.run, "tow")
         async with working(client):
             await handle.signal(Tow.release)
-            assert await asyncio.wait_for(handle.result(), 30) == "coal is there"
+            assert await asyncio.wait_for(handle.result(), PATIENCE) == "coal is there"
 
 
 async def test_a_second_one_on_the_same_directory_is_refused(

@@ -16,6 +16,7 @@ import pytest
 from temporalio.api.workflowservice.v1 import ListWorkersRequest
 from temporalio.client import Client
 
+from tests.patience import PATIENCE
 from tests.worker.pipeline import Soak, Tow, carry
 from worker import process
 from worker.catalog import Catalog
@@ -69,7 +70,7 @@ async def towpath_up(directory: Path) -> AsyncIterator[Process]:
 async def client_of(child: Process, directory: Path) -> Client:
     """A client of what the process runs, once it says that it is ready."""
     assert child.stdout is not None
-    line = await asyncio.wait_for(child.stdout.readline(), 60)
+    line = await asyncio.wait_for(child.stdout.readline(), PATIENCE)
     if not line:
         _, errors = await child.communicate()
         raise AssertionError(errors.decode())
@@ -82,9 +83,9 @@ async def test_a_signal_stops_everything_cleanly(tmp_path: Path, number: signal.
         client = await client_of(child, tmp_path)
         handle = await client.start_workflow(Tow.run, "gravel", id="tow", task_queue="towpath")
         await handle.signal(Tow.release)
-        assert await asyncio.wait_for(handle.result(), 30) == "gravel is there"
+        assert await asyncio.wait_for(handle.result(), PATIENCE) == "gravel is there"
         child.send_signal(number)
-        output, errors = await asyncio.wait_for(child.communicate(), 40)
+        output, errors = await asyncio.wait_for(child.communicate(), PATIENCE)
         assert (child.returncode, output) == (0, b"stopped\n"), errors.decode()
     assert running_server(tmp_path) is None
     assert read_record(tmp_path) is None
@@ -105,7 +106,7 @@ async def test_after_everything_was_killed_it_goes_on_where_it_was(tmp_path: Pat
         client = await client_of(child, tmp_path)
         resumed = client.get_workflow_handle_for(Tow.run, "tow")
         await resumed.signal(Tow.release)
-        assert await asyncio.wait_for(resumed.result(), 30) == "coal is there"
+        assert await asyncio.wait_for(resumed.result(), PATIENCE) == "coal is there"
 
 
 @pytest.mark.kill
@@ -116,12 +117,12 @@ async def test_the_worker_outlives_its_server(tmp_path: Path) -> None:
         before = read_record(tmp_path)
         assert before is not None
         os.kill(before.server_pid, signal.SIGKILL)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while (now := read_record(tmp_path)) is None or now.server_pid == before.server_pid:  # noqa: ASYNC110  # a file tells
                 await asyncio.sleep(0.05)
         assert now.address == before.address
         await handle.signal(Tow.release)
-        assert await asyncio.wait_for(handle.result(), 30) == "sand is there"
+        assert await asyncio.wait_for(handle.result(), PATIENCE) == "sand is there"
         assert child.returncode is None
 
 
@@ -129,7 +130,7 @@ async def test_a_second_one_is_refused(tmp_path: Path) -> None:
     async with towpath_up(tmp_path) as first:
         await client_of(first, tmp_path)
         async with towpath_up(tmp_path) as second:
-            _, errors = await asyncio.wait_for(second.communicate(), 30)
+            _, errors = await asyncio.wait_for(second.communicate(), PATIENCE)
         assert second.returncode != 0
         assert f"another `towpath up` (process {first.pid}) runs on {tmp_path}" in errors.decode()
         assert first.returncode is None
@@ -144,7 +145,7 @@ async def test_a_worker_serves_the_shared_queue_and_its_hosts_own(
         assert running.address == dev_server.address
         client = running.client
         own = f"towpath-host-{(settings.workspace_directory / '.host-id').read_text().strip()}"
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             queues: set[str] = set()
             while not {"towpath", own} <= queues:
                 await asyncio.sleep(0.05)
@@ -152,7 +153,7 @@ async def test_a_worker_serves_the_shared_queue_and_its_hosts_own(
                 queues = {found.worker_heartbeat.task_queue for found in answer.workers_info}
         handle = await client.start_workflow(Tow.run, "clay", id=f"tow-{tmp_path.name}", task_queue="towpath")
         await handle.signal(Tow.release)
-        assert await asyncio.wait_for(handle.result(), 30) == "clay is there"
+        assert await asyncio.wait_for(handle.result(), PATIENCE) == "clay is there"
 
 
 async def test_a_client_finds_what_towpath_up_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,6 +54,7 @@ from model.stages import HolderReport
 from model.steps import NOT_YET, Effect, StepKind, StepRequest, StepResult, StepStatus
 from model.verifications import MeasurementRequest, VerificationRequest
 from model.warehouses import Outcome
+from tests.patience import PATIENCE
 from workflows.attributes import FREIGHT, PHASE, PROJECT, STAGE, attributes
 from workflows.cluster import Cluster
 from workflows.fanout import FanOut
@@ -210,12 +211,15 @@ class House:
             discovered_at=datetime.now(UTC),
         )
         await handle.signal("discovered", report)
-        for _ in range(100):
+
+        async def made() -> FreightRecord | None:
             for record in await self.freight(warehouse):
                 if record.reference.images and record.reference.images[0].tag == tag:
                     return record
-            await asyncio.sleep(0.02)
-        raise AssertionError(f"Warehouse {warehouse} made no Freight of {tag}")
+            return None
+
+        record: FreightRecord = await self.until(made)
+        return record
 
     async def freight(self, warehouse: str = "web") -> list[FreightRecord]:
         handle = self.client.get_workflow_handle(warehouse_id(self.project, warehouse))
@@ -255,6 +259,12 @@ class House:
         handle = self.client.get_workflow_handle(promotion_id(self.project, name))
         return await handle.query(Promotion.progress)
 
+    async def waits(self, name: str) -> bool:
+        """A step has looked in vain and will look again: the server itself knows of it."""
+        handle = self.client.get_workflow_handle(promotion_id(self.project, name))
+        pending = (await handle.describe()).raw_description.pending_activities
+        return any(activity.HasField("last_failure") for activity in pending)
+
     async def abort(self, name: str, actor: str = "subject:tester") -> None:
         handle = self.client.get_workflow_handle(promotion_id(self.project, name))
         await handle.signal(Promotion.abort, AbortRequest(actor=actor))
@@ -283,7 +293,7 @@ class House:
         handle = self.client.get_workflow_handle(stage_id(self.project, name))
         return await handle.execute_update(update, message, result_type=Outcome)
 
-    async def until(self, look: Callable[[], Any], bound: float = 10.0) -> Any:
+    async def until(self, look: Callable[[], Any], bound: float = PATIENCE) -> Any:
         """Await a condition, with a bound in seconds; returns what it found."""
         async with asyncio.timeout(bound):
             while True:

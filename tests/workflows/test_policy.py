@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from temporalio.client import WorkflowFailureError
+from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
@@ -83,8 +83,8 @@ async def test_a_rollback_by_hand_holds_until_the_candidate_is_promoted(time_ski
         await h.until(lambda: holds(h, "dev", four.name))
 
 
-async def test_an_aborted_rollback_holds_nothing(time_skipping: WorkflowEnvironment) -> None:
-    async with house(time_skipping) as h:
+async def test_an_aborted_rollback_holds_nothing(dev_client: Client) -> None:
+    async with house(WorkflowEnvironment.from_client(dev_client)) as h:
         await h.apply(project(h.project), policies(h.project, "dev"), warehouse(), stage("dev"))
         one = await h.discover("1.0.0")
         await h.until(lambda: holds(h, "dev", one.name))

@@ -63,7 +63,7 @@ async def asked(h: House, steps: list[dict[str, Any]] = STEPS) -> str:
     await h.apply(project(h.project), warehouse(), stage("dev", steps=steps))
     answer, name = await h.request("dev", (await h.discover("1.0.0")).name)
     assert answer.accepted
-    await h.until(lambda: _asks(h, name), 30)
+    await h.until(lambda: _asks(h, name))
     return name
 
 
@@ -139,7 +139,7 @@ async def test_a_rejection_is_failed_and_a_rerun_from_there_asks_again(time_skip
         assert done.message.endswith(": not before Monday")
         assert ran == ["clone", "ask"]
         second = await again(h, name, from_failed_step=True)
-        await h.until(lambda: _asks(h, second), 30)
+        await h.until(lambda: _asks(h, second))
         assert (await step_of(h, second)).responses == []
         await say(h, second, "subject:jane")
         assert (await h.result(second)).phase == "Succeeded"
@@ -230,7 +230,7 @@ async def test_a_promotion_that_waits_is_aborted_at_once(dev_client: Client) -> 
         async def aborted() -> bool:
             return (await h.progress(name)).phase == "Aborted"
 
-        await h.until(aborted, 30)
+        await h.until(aborted)
         waits = await step_of(h, name)
         assert (waits.status, len(waits.responses)) == ("Aborted", 1)
         assert ran == ["clone", "ask"]
@@ -275,5 +275,5 @@ async def test_another_worker_takes_over_what_waits(dev_client: Client) -> None:
         async def over() -> bool:
             return (await h.progress(name)).phase == "Succeeded"
 
-        await h.until(over, 30)
+        await h.until(over)
         assert ran == ["clone", "ask", "push"]

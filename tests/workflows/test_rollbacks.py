@@ -59,7 +59,7 @@ async def test_origins_go_back_one_after_the_other_once_and_are_held(
                 async def there() -> bool:
                     return await last_verification(h) == (phase, wanted)
 
-                await h.until(there, 20)
+                await h.until(there)
 
             await h.discover("1.0.0", "web")
             await comes("Successful", web="1.0.0")

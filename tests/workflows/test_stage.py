@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from temporalio.client import WorkflowFailureError
+from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import WorkflowEnvironment
 
@@ -85,8 +85,8 @@ async def test_a_failed_promotion_leaves_what_the_stage_holds(time_skipping: Wor
         assert await _verified(h, "dev", one.name)
 
 
-async def test_abort_while_running_and_while_pending(time_skipping: WorkflowEnvironment) -> None:
-    async with house(time_skipping) as h:
+async def test_abort_while_running_and_while_pending(dev_client: Client) -> None:
+    async with house(WorkflowEnvironment.from_client(dev_client)) as h:
         gate = Gate()
         h.plays["work"] = gate
         steps = [{"uses": "work"}, {"uses": "later", "if": "${{ always() }}"}]

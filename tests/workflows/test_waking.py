@@ -45,7 +45,7 @@ async def seen(h: House, looks: list[StepRequest], count: int) -> None:
     async def enough() -> bool:
         return len(looks) >= count
 
-    await h.until(enough, 30)
+    await h.until(enough)
 
 
 async def test_a_woken_step_looks_at_once_and_the_promotion_goes_on(dev_client: Client) -> None:
@@ -64,7 +64,7 @@ async def test_a_woken_step_looks_at_once_and_the_promotion_goes_on(dev_client: 
             await handle.signal(Promotion.wake)
             return bool((await h.progress(name)).steps[0].output)
 
-        await h.until(over, 30)
+        await h.until(over)
         done = await h.result(name)
         assert (done.phase, (await h.progress(name)).steps[0].output) == ("Succeeded", {"there": True})
         history = await handle.fetch_history()
@@ -82,7 +82,7 @@ async def test_a_woken_promotion_can_still_be_aborted(dev_client: Client) -> Non
         async def aborted() -> bool:
             return (await h.progress(name)).phase == "Aborted"
 
-        await h.until(aborted, 30)
+        await h.until(aborted)
 
 
 async def test_a_step_that_acts_is_not_broken_off(dev_client: Client) -> None:

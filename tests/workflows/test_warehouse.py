@@ -177,7 +177,7 @@ async def test_steps_of_a_stage_run_on_the_workers_of_its_shard(time_skipping: W
         await h.apply(project(h.project), warehouse(), sharded, stage("near", "dev"))
         freight = await h.discover("1.0.0")
         asked = asyncio.create_task(h.promote("dev", freight.name))
-        async with Worker(time_skipping.client, task_queue=task_queue(shard), activities=[there.step]):
+        async with Worker(time_skipping.client, task_queue=task_queue(shard), activities=[there.step], build_id="test"):
             assert (await asked).phase is PromotionPhase.SUCCEEDED
 
         assert [alias for _, alias in there.ran] == ["one", "two"]
