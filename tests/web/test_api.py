@@ -129,6 +129,10 @@ async def test_what_is_known_is_not_sent_again_and_what_is_large_is_compressed(h
         while before is None or before != response.headers["etag"]:
             before, response = response.headers["etag"], await client.get(path)
         assert response.headers["content-encoding"] == "gzip"
+        first = (await client.get(path, params={"limit": 1})).json()
+        assert [item["metadata"]["name"] for item in first["items"]] == ["dev"]
+        second = (await client.get(path, params={"continue": first["metadata"]["continue"]})).json()
+        assert [item["metadata"]["name"] for item in second["items"]] == ["prod"]
         assert gzip.compress(response.content)[:2] == b"\x1f\x8b"
         unchanged = await client.get(path, headers={"If-None-Match": response.headers["etag"]})
         assert (unchanged.status_code, unchanged.content) == (304, b"")
@@ -158,6 +162,9 @@ REFUSALS = [
     ("GET", "/warehouses/nope", None, 404, "Warehouse nope"),
     ("GET", "/config", None, 404, "no ProjectConfig"),
     ("GET", "/freight?group=x", None, 400, "group needs groupBy"),
+    ("GET", "/stages?limit=-1", None, 400, "limit"),
+    ("GET", "/stages?continue=%25", None, 400, "continue is nothing"),
+    ("GET", "/freight?limit=1&continue=bm9wZQ==", None, 410, "first page again"),
     ("GET", "/freight?orderBy=tag", None, 400, "groupBy"),
     ("GET", "/freight?orderBy=colour", None, 400, "orderBy"),
     ("GET", "/freight?stage=nope", None, 404, "Stage nope"),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from model.availability import availability
@@ -20,6 +20,7 @@ from web.api.caller import Approving, Editing, Viewing
 from web.api.errors import Unfit
 from web.api.freight_groups import grouped
 from web.api.names import FreightName, ProjectName
+from web.api.paging import Paging
 from web.api.shapes import UNCHANGED, WATCHED, Shown
 from web.api.watching import watch
 from web.board.snapshot import Snapshot
@@ -39,12 +40,15 @@ class FreightGroups(BaseModel):
 
     groups: dict[str, FreightGroup]
     resourceVersion: str = ""  # noqa: N815  # Kubernetes' spelling
+    continue_: str | None = Field(default=None, alias="continue")
+    remainingItemCount: int | None = None  # noqa: N815  # Kubernetes' spelling
 
 
 @router.get("", operation_id="QueryFreightsRest", response_model=FreightGroups, responses=WATCHED)
 async def query_freight(
     caller: Viewing,
     project: ProjectName,
+    page: Paging,
     stage: Annotated[str, Query(description="Only what is available to this Stage")] = "",
     origins: Annotated[list[str] | None, Query(description="Only what comes from these Warehouses")] = None,
     group: Annotated[str, Query(description="Only this group; needs groupBy")] = "",
@@ -69,7 +73,13 @@ async def query_freight(
     else:
         found = _from(snapshot, origins).values()
     groups = grouped(found, group_by, group, order_by, reverse=reverse)
-    value = {"groups": {name: {"items": list(map(caller.shown, items))} for name, items in groups.items()}}
+    rest: dict[str, str | int] = {}
+    if page.limit or page.after:
+        if len(groups) > 1:
+            raise Unfit(400, "limit and continue go with one group: say which with group")
+        for name, items in groups.items():
+            groups[name], rest = page.of(items)
+    value = {"groups": {name: {"items": list(map(caller.shown, items))} for name, items in groups.items()}, **rest}
     # What is available may change by time alone.
     if stage:
         return await caller.json(value)

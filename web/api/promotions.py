@@ -17,6 +17,7 @@ from starter.shapes import Resource
 from web.access.answering import standing
 from web.api.caller import Caller, Viewing
 from web.api.names import ProjectName, PromotionName
+from web.api.paging import Paging
 from web.api.shapes import WATCHED, Shown, ShownList, list_of
 from web.api.stages import admitted
 from web.api.watching import event, signed, stream, watch
@@ -52,6 +53,7 @@ class RerunRequest(BaseModel):
 async def list_promotions(
     caller: Viewing,
     project: ProjectName,
+    page: Paging,
     stage: Annotated[str, Query(description="Only those to this Stage")] = "",
     watched: Annotated[bool, Query(alias="watch", description="Server-sent events of what changes")] = False,
     version: Annotated[
@@ -69,8 +71,9 @@ async def list_promotions(
     if watched:
         return await watch(caller, project, pick, version)
     snapshot, found = await caller.boards.promotions(project)
-    items = [caller.shown(found[name]) for name in sorted(found) if not stage or _of(found[name]) == stage]
-    return await caller.json(list_of(kinds.PROMOTION, items, snapshot.version), snapshot.version)
+    items, rest = page.of_sorted([found[name] for name in sorted(found) if not stage or _of(found[name]) == stage])
+    shown = map(caller.shown, items)
+    return await caller.json(list_of(kinds.PROMOTION, shown, snapshot.version, rest), snapshot.version)
 
 
 @router.get("/{promotion}", operation_id="GetPromotion", response_model=Shown, responses=WATCHED)

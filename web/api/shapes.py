@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -42,7 +42,7 @@ class ShownList(BaseModel):
 
     apiVersion: str  # noqa: N815  # Kubernetes' spelling
     kind: str
-    metadata: dict[str, str]
+    metadata: dict[str, str | int]
     items: list[Shown]
 
 
@@ -79,7 +79,9 @@ WATCHED: dict[int | str, dict[str, Any]] = {
 }
 
 
-def list_of(kind: Kind, items: Iterable[Resource], version: str = "") -> Resource:
-    """A list in Kubernetes' shape: `StageList`."""
-    metadata = {"resourceVersion": version} if version else {}
+def list_of(
+    kind: Kind, items: Iterable[Resource], version: str = "", rest: Mapping[str, str | int] | None = None
+) -> Resource:
+    """A list in Kubernetes' shape: `StageList`. `rest`: of a page, what `Page` says of those that follow."""
+    metadata: Resource = {**({"resourceVersion": version} if version else {}), **(rest or {})}
     return {"apiVersion": kind.api_version, "kind": f"{kind.name}List", "metadata": metadata, "items": list(items)}

@@ -19,6 +19,7 @@ from starter.shapes import Resource
 from web.api.caller import Caller, Editing, Freezing, Promoting, Refreshing, Verifying, Viewing
 from web.api.errors import Unfit
 from web.api.names import ProjectName, StageName
+from web.api.paging import Paging
 from web.api.shapes import UNCHANGED, WATCHED, Done, Shown, ShownList, list_of
 from web.api.watching import watch
 from web.board.snapshot import Snapshot
@@ -68,6 +69,7 @@ class Reason(BaseModel):
 async def list_stages(
     caller: Viewing,
     project: ProjectName,
+    page: Paging,
     origins: Annotated[
         list[str] | None,
         Query(alias="freightOrigins", description="Only Stages that request Freight of these Warehouses"),
@@ -85,9 +87,8 @@ async def list_stages(
     if watched:
         return await watch(caller, project, pick, version)
     snapshot = await caller.boards.snapshot(project)
-    return await caller.json(
-        list_of(kinds.STAGE, map(caller.shown, pick(snapshot).values()), snapshot.version), snapshot.version
-    )
+    stages, rest = page.of_sorted(list(pick(snapshot).values()))
+    return await caller.json(list_of(kinds.STAGE, map(caller.shown, stages), snapshot.version, rest), snapshot.version)
 
 
 @router.get("/{stage}", operation_id="GetStage", response_model=Shown, responses=WATCHED)

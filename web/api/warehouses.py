@@ -13,6 +13,7 @@ from starter import kinds
 from starter.deleting import Reference
 from web.api.caller import Editing, Refreshing, Viewing
 from web.api.names import ProjectName, WarehouseName
+from web.api.paging import Paging
 from web.api.shapes import WATCHED, Shown, ShownList, list_of
 from web.api.watching import watch
 from web.board.versions import versioned
@@ -33,6 +34,7 @@ class FreightByHand(BaseModel):
 async def list_warehouses(
     caller: Viewing,
     project: ProjectName,
+    page: Paging,
     watched: Annotated[bool, Query(alias="watch", description="Server-sent events of what changes")] = False,
     version: Annotated[
         str, Query(alias="resourceVersion", description="Of a list: what it holds is not sent again")
@@ -42,8 +44,9 @@ async def list_warehouses(
     if watched:
         return await watch(caller, project, lambda seen: seen.warehouses, version)
     snapshot = await caller.boards.snapshot(project)
+    found, rest = page.of_sorted(list(snapshot.warehouses.values()))
     return await caller.json(
-        list_of(kinds.WAREHOUSE, map(caller.shown, snapshot.warehouses.values()), snapshot.version), snapshot.version
+        list_of(kinds.WAREHOUSE, map(caller.shown, found), snapshot.version, rest), snapshot.version
     )
 
 

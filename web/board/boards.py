@@ -21,9 +21,9 @@ from web.board.snapshot import Snapshot
 logger = logging.getLogger("towpath.web")
 
 #: Seconds between two looks at a Project that is watched.
-PERIOD = 0.6
+PERIOD = 0.4
 #: Seconds for which a Snapshot counts, where nobody watches.
-FRESH = 0.6
+FRESH = 0.4
 #: Lists of visibility per second, all pollers together: Temporal Cloud allows ten to a namespace.
 LISTS = 8.0
 #: Lists that one look costs.
