@@ -1,6 +1,8 @@
 # Everything a fresh machine needs is made by these targets: Python 3.11 or newer, git, make and a package index.
 PYTHON ?= python3
 VENV ?= .venv
+# One process more than there are cores: many tests wait for servers of theirs.
+TEST_PROCESSES ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 BIN := $(VENV)/bin
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
@@ -20,7 +22,7 @@ check: $(BIN)/.ready ## lint, formatting, types, import contracts
 	$(BIN)/lint-imports --no-cache
 
 test: $(BIN)/.ready ## all tests but the slow ones of `make bench`
-	$(BIN)/python -m pytest -n auto --dist worksteal || { echo 'Once more, alone: what failed beside others.'; $(BIN)/python -m pytest --last-failed --last-failed-no-failures none; }
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal || { echo 'Once more, alone: what failed beside others.'; $(BIN)/python -m pytest --last-failed --last-failed-no-failures none; }
 
 demo: $(BIN)/.ready ## the whole way from a new image to production, on this machine
 	@$(BIN)/python -m examples.demo

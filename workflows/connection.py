@@ -125,7 +125,10 @@ _REASONS = [
     (re.compile(r"code: (?:Unauthenticated|PermissionDenied)"), "it refuses the credentials (TEMPORAL_API_KEY, TLS)"),
     (re.compile(r"TimedOut|DeadlineExceeded|timed out"), "it doesn't answer in time"),
     (re.compile(r"[Cc]ertificate|tls|Tls|TLS"), "the TLS connection can't be made; check TEMPORAL_TLS and its files"),
-    (re.compile(r"code: Unimplemented|Http2|http2|broken pipe"), "what listens there is not a Temporal server"),
+    (
+        re.compile(r"code: Unimplemented|Http2|http2|broken pipe|operation was canceled"),
+        "what listens there is not a Temporal server",
+    ),
 ]
 
 
