@@ -160,6 +160,12 @@ async def _lists(served: Web, project: str, size: int) -> list[Figure]:
                 spread(took, "ms", 1000),
             )
         )
+    page = str(served.client.base_url.copy_with(path=at))
+    begun = time.perf_counter()
+    await _page(served, page)
+    figures.append(Figure(f"the page of {size} Stages, first", 1000 * (time.perf_counter() - begun), "ms"))
+    took = [await _page(served, page) for _ in range(ROUNDS)]
+    figures.append(Figure(f"the page of {size} Stages, warm", 1000 * median(took), "ms", spread(took, "ms", 1000)))
     changed = []
     for number in range(5):
         await _post(served, f"{at}/stages/stage-000/{'thaw' if number % 2 else 'freeze'}", {"reason": "bench"})
@@ -183,6 +189,15 @@ async def _timed(served: Web, path: str) -> float:
     took = time.perf_counter() - begun
     if response.status_code != 200:
         raise BenchFailed(f"{path}: {response.status_code}")
+    return took
+
+
+async def _page(served: Web, url: str) -> float:
+    begun = time.perf_counter()
+    response = await served.client.get(url)
+    took = time.perf_counter() - begun
+    if response.status_code != 200 or "<html" not in response.text[:200]:
+        raise BenchFailed(f"{url}: {response.status_code}")
     return took
 
 
@@ -218,8 +233,10 @@ async def _watched(served: Web, project: str, watchers: int, promotions: int) ->
 
     async def watch(number: int, take: Callable[[dict[str, Any]], None] | None) -> None:
         nonlocal received
-        kind = "promotions" if number % 2 == 0 else "stages"
-        async with served.client.stream("GET", f"{at}/{kind}?watch=true") as response:
+        # One watches the API, to tell when things are shown; the others are browsers with the page open.
+        live = served.client.base_url.copy_with(path=f"{at}/live")
+        url = f"{at}/promotions?watch=true" if number == 0 else str(live)
+        async with served.client.stream("GET", url) as response:
             async for line in response.aiter_lines():
                 if line.startswith("data: "):
                     received += 1
@@ -246,7 +263,7 @@ async def _watched(served: Web, project: str, watchers: int, promotions: int) ->
         made = {name: (count - calls[name]) / took for name, count in served.calls().items()}
         for task in tasks:
             task.cancel()
-    who = f"{watchers} watchers"
+    who = f"{watchers} browsers"
     return [
         Figure(f"{who}, nothing happens: processor time", 1000 * idle_used, "ms per s", "of the web"),
         Figure(f"{who}, nothing happens: lists", idle["lists"], "per s", "of visibility, whoever watches"),
