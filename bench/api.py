@@ -36,6 +36,8 @@ FREIGHT = 2000
 SIZES = (8, 100, 600)
 WATCHERS = 50
 PROMOTIONS = 100
+#: Promotions made one after the other, each when the one before is over.
+ALONE = 10
 ROUNDS = 20
 
 
@@ -250,14 +252,18 @@ async def _watched(served: Web, project: str, watchers: int, promotions: int) ->
         await asyncio.sleep(10)
         idle = {name: (count - idle_calls[name]) / 10 for name, count in served.calls().items()}
         idle_used = (cpu_seconds(served.pid) - idle_cpu) / 10
-        calls, cpu, begun = served.calls(), cpu_seconds(served.pid), time.perf_counter()
         gate = asyncio.Semaphore(10)
+        for number in range(ALONE):
+            await _promote(served, f"{at}/stages/stage-{number:03}", freight, gate)
+            await _until_ended(ended, number + 1)
+        alone = {phase: list(found) for phase, found in delays.items()}
+        for found in delays.values():
+            found.clear()
+        ended.clear()
+        calls, cpu, begun = served.calls(), cpu_seconds(served.pid), time.perf_counter()
         bounded = [_promote(served, f"{at}/stages/stage-{number:03}", freight, gate) for number in range(promotions)]
         await asyncio.gather(*bounded)
-        async with asyncio.timeout(4 * PATIENCE):
-            # What is waited for happens in another process.
-            while len(ended) < promotions:  # noqa: ASYNC110
-                await asyncio.sleep(0.2)
+        await _until_ended(ended, promotions)
         took = time.perf_counter() - begun
         used = cpu_seconds(served.pid) - cpu
         made = {name: (count - calls[name]) / took for name, count in served.calls().items()}
@@ -273,11 +279,33 @@ async def _watched(served: Web, project: str, watchers: int, promotions: int) ->
         Figure(f"{who}, {promotions} promotions: lists", made["lists"], "per s"),
         Figure(f"{who}, {promotions} promotions: queries", made["queries"], "per s", "one for each change"),
         *(
-            Figure(f"until {phase} is shown", 1000 * median(found), "ms", spread(found, "ms", 1000))
+            Figure(
+                f"one promotion at a time: until {phase} is shown",
+                1000 * median(found),
+                "ms",
+                spread(found, "ms", 1000),
+            )
+            for phase, found in alone.items()
+            if found
+        ),
+        *(
+            Figure(
+                f"{promotions} promotions: until {phase} is shown",
+                1000 * median(found),
+                "ms",
+                spread(found, "ms", 1000),
+            )
             for phase, found in delays.items()
             if found
         ),
     ]
+
+
+async def _until_ended(ended: set[str], count: int) -> None:
+    async with asyncio.timeout(4 * PATIENCE):
+        # What is waited for happens in another process.
+        while len(ended) < count:  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
 
 
 async def _promote(served: Web, path: str, freight: str, gate: asyncio.Semaphore) -> None:

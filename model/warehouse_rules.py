@@ -32,32 +32,73 @@ def control_flow_stages(state: WarehouseState) -> set[str]:
     return {name for name, subscription in state.subscriptions.items() if subscription.control_flow}
 
 
-def relevant(state: WarehouseState, subscription: StageSubscription, now: datetime) -> list[FreightRecord]:
-    """The Freight a Stage may have to decide about, newest first, each with as much as concerns that Stage."""
+class Shelf:
+    """All Freight of a Warehouse in order, and where to find what concerns a Stage without looking at every piece.
+
+    Made once for all Stages that are told: with 2,000 pieces and hundreds of Stages, looking at each for each would
+    take longer than a workflow may.
+    """
+
+    def __init__(self, records: Iterable[FreightRecord]) -> None:
+        self.order = newest_first(records)
+        #: Places in the order: of names, and of what is held by, verified in, approved for a Stage.
+        self.places = {record.name: place for place, record in enumerate(self.order)}
+        self.held: dict[str, set[int]] = {}
+        self.verified: dict[str, set[int]] = {}
+        self.approved: dict[str, set[int]] = {}
+        for place, record in enumerate(self.order):
+            for index, stages in (
+                (self.held, record.currently_in),
+                (self.verified, record.verified_in),
+                (self.approved, record.approved_for),
+            ):
+                for stage in stages:
+                    index.setdefault(stage, set()).add(place)
+
+
+def relevant(
+    state: WarehouseState, subscription: StageSubscription, now: datetime, shelf: Shelf | None = None
+) -> list[FreightRecord]:
+    """The Freight a Stage may have to decide about, newest first, each with as much as concerns that Stage.
+
+    `shelf`: of the state's Freight, where several Stages are told.
+    """
     request, stage = subscription.request, subscription.stage
     if request is None:
         return []
+    shelf = shelf or Shelf(state.freight.values())
     upstream = set(request.sources.stages or [])
     passing = control_flow_stages(state)
-    following = request.sources.selection_policy is SelectionPolicy.MATCH_UPSTREAM
     wanted = {*state.kept.get(stage, []), *state.questions.get(stage, [])}
+    always = {shelf.places[name] for name in wanted if name in shelf.places} | shelf.held.get(stage, set())
+    if request.sources.selection_policy is SelectionPolicy.MATCH_UPSTREAM:
+        always = always.union(*(shelf.held.get(name, set()) for name in upstream))
+    if request.sources.direct:
+        may_come: Iterable[int] = range(len(shelf.order))
+    else:
+        verified = (shelf.verified.get(name, set()) for name in upstream)
+        may_come = sorted(always.union(shelf.approved.get(stage, set()), *verified))
     chosen: list[FreightRecord] = []
-    counted, found_available = 0, False
-    for record in newest_first(state.freight.values()):
-        if record.name in wanted or stage in record.currently_in or (following and upstream & set(record.currently_in)):
+    limit = PASSING if subscription.control_flow else NEWEST
+    counted, found_available, last = 0, False, -1
+    for place in may_come:
+        if counted >= limit and found_available:
+            # Of what comes after, only what is always told counts.
+            break
+        record, last = shelf.order[place], place
+        if place in always:
             chosen.append(record)
             continue
-        may_come = request.sources.direct or stage in record.approved_for or bool(upstream & set(record.verified_in))
-        if not may_come or (subscription.control_flow and stage in record.verified_in):
+        if subscription.control_flow and stage in record.verified_in:
             continue
-        limit = PASSING if subscription.control_flow else NEWEST
         available = availability(stage, [request], record, now, passing).available
         # Beyond the limit just the newest one that is available counts: it is what auto-promotion would pick.
-        if counted >= limit and (found_available or not available):
+        if counted >= limit and not available:
             continue
         counted += 1
         found_available = found_available or available
         chosen.append(record)
+    chosen += [shelf.order[place] for place in sorted(always) if place > last]
     seen = upstream | {stage}
     return [
         record.model_copy(

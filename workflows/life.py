@@ -24,6 +24,11 @@ class Life:
         self._changed = True
         self.alarm = Alarm(self.touch)
 
+    @property
+    def changed(self) -> bool:
+        """Whether something may have changed since the last look began."""
+        return self._changed
+
     def touch(self) -> None:
         """Something may have changed: look."""
         self._changed = True

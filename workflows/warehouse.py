@@ -34,6 +34,7 @@ with workflow.unsafe.imports_passed_through():
     from model.resources.warehouse import DiscoveredArtifacts, FreightCreationPolicy
     from model.resources.warehouse import Warehouse as WarehouseManifest
     from model.warehouse_rules import (
+        Shelf,
         collectable,
         control_flow_stages,
         downstream,
@@ -488,6 +489,7 @@ class Warehouse:
             return
         passing = control_flow_stages(self.state)
         repos = self.warehouse.spec.repos()
+        shelf = Shelf(self.state.freight.values())
         for stage in sorted(self.state.subscriptions):
             subscription = self.state.subscriptions.get(stage)
             if subscription is None or subscription.request is None:
@@ -497,7 +499,7 @@ class Warehouse:
                 version=0,
                 subscriptions=repos,
                 control_flow=sorted(passing & set(subscription.request.sources.stages)),
-                freight=relevant(self.state, subscription, workflow.now()),
+                freight=relevant(self.state, subscription, workflow.now(), shelf),
                 asked=self.state.questions.get(stage, []),
             )
             digest = hashlib.sha256(snapshot.model_dump_json().encode()).hexdigest()[:16]
@@ -516,6 +518,8 @@ class Warehouse:
                 workflow.logger.info("stage %s could not be told: %s", stage, error)
                 if self.state.subscriptions.get(stage) is subscription:
                     self.state.subscriptions.pop(stage)
+            if self.life.changed:
+                shelf = Shelf(self.state.freight.values())
 
     async def _take_leave(self) -> None:
         """Deleted: its Schedule and the Discovery that runs end, and the Project forgets it."""
