@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pydantic import Field
 
 from model.base import Duration, Json, Message, Time
+from model.warehouses import Outcome
 
 #: How every token begins, so that scanners for leaked secrets can know them.
 PREFIX = "towpath_"
@@ -89,3 +90,19 @@ def without_token(tokens: Sequence[ApiToken], name: str) -> list[ApiToken]:
     if len(kept) == len(tokens):
         raise TokenRefused(f"there is no API token {name}")
     return kept
+
+
+def created(tokens: Sequence[ApiToken], request: CreateTokenRequest, now: datetime) -> tuple[list[ApiToken], Outcome]:
+    """The tokens after a request for a new one, and the answer to it: refused, nothing has changed."""
+    try:
+        return with_token(tokens, request, now), Outcome(message=f"API token {request.name} is created")
+    except TokenRefused as error:
+        return list(tokens), Outcome(ok=False, message=str(error))
+
+
+def revoked(tokens: Sequence[ApiToken], name: str) -> tuple[list[ApiToken], Outcome]:
+    """The tokens after a request to forget one, and the answer to it: refused, nothing has changed."""
+    try:
+        return without_token(tokens, name), Outcome(message=f"API token {name} is deleted")
+    except TokenRefused as error:
+        return list(tokens), Outcome(ok=False, message=str(error))

@@ -18,10 +18,9 @@ with workflow.unsafe.imports_passed_through():
         AccessView,
         CreateTokenRequest,
         RevokeTokenRequest,
-        TokenRefused,
+        created,
+        revoked,
         roles_in,
-        with_token,
-        without_token,
     )
     from model.base import Json, format_time
     from model.freezes import FreezeRequest, ThawRequest, active, frozen, thawed
@@ -130,22 +129,18 @@ class Project:
     @workflow.update
     async def create_token(self, message: CreateTokenRequest) -> Outcome:
         """Remember an API token of this Project, by its hash."""
-        try:
-            self.state.tokens = with_token(self.state.tokens, message, workflow.now())
-        except TokenRefused as error:
-            return Outcome(ok=False, message=str(error))
-        self._touch()
-        return Outcome(message=f"API token {message.name} is created")
+        self.state.tokens, outcome = created(self.state.tokens, message, workflow.now())
+        if outcome.ok:
+            self._touch()
+        return outcome
 
     @workflow.update
     async def revoke_token(self, message: RevokeTokenRequest) -> Outcome:
         """Forget an API token: it is valid no longer."""
-        try:
-            self.state.tokens = without_token(self.state.tokens, message.name)
-        except TokenRefused as error:
-            return Outcome(ok=False, message=str(error))
-        self._touch()
-        return Outcome(message=f"API token {message.name} is deleted")
+        self.state.tokens, outcome = revoked(self.state.tokens, message.name)
+        if outcome.ok:
+            self._touch()
+        return outcome
 
     @workflow.update
     async def retire(self, message: RetireRequest) -> Outcome:

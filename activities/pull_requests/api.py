@@ -99,6 +99,16 @@ class HostApi:
             raise HostError(f"{what}: {self._complaint(answer)}", answer.status, answer.body)
         return answer
 
+    async def listed(self, path: str, what: str, params: Parameters, *, size: int) -> list[Json]:
+        """The items of a list that comes by numbered pages, MAX_PAGES at most; `size`: of a full page."""
+        found: list[Json] = []
+        for page in range(1, MAX_PAGES + 1):
+            items = (await self.call("GET", path, what, params={**params, "page": page})).body or []
+            found += items
+            if len(items) < size:
+                break
+        return found
+
     async def _send(
         self,
         method: str,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from activities.pull_requests.api import MAX_PAGES, HostApi, HostError, Parameters, moment
+from activities.pull_requests.api import HostApi, HostError, Parameters, moment
 from activities.pull_requests.pull_request import MergeRefused, NotReady, Proposal, PullRequest, newest_first
 from activities.pull_requests.repository import HostedRepository
 from model.base import Json
@@ -43,17 +43,11 @@ class Gitea:
         return f"/repos/{self.owner}/{self.repo}"
 
     async def find(self, head: str, base: str) -> list[PullRequest]:
-        found: list[PullRequest] = []
+        what = f"listing the pull requests of {self.owner}/{self.repo}"
         params: Parameters = {"state": "all", "sort": "recentupdate", "limit": PAGE}
-        for page in range(1, MAX_PAGES + 1):
-            what = f"listing the pull requests of {self.owner}/{self.repo}"
-            answer = await self.api.call("GET", f"{self._root}/pulls", what, params={**params, "page": page})
-            raws = answer.body or []
-            # Gitea filters by neither branch.
-            found += [pull for raw in raws if (pull := _read(raw)).head == head and _base(raw) == base]
-            if len(raws) < PAGE:
-                break
-        return newest_first(found)
+        raws = await self.api.listed(f"{self._root}/pulls", what, params, size=PAGE)
+        # Gitea filters by neither branch.
+        return newest_first([pull for raw in raws if (pull := _read(raw)).head == head and _base(raw) == base])
 
     async def get(self, number: int) -> PullRequest:
         return _read(await self._raw(number))
@@ -78,14 +72,9 @@ class Gitea:
 
     async def _label_ids(self, names: list[str]) -> list[int]:
         """Gitea takes ids. Raises HostError naming the labels that the repository has not."""
-        known: dict[str, int] = {}
-        for page in range(1, MAX_PAGES + 1):
-            what = f"listing the labels of {self.owner}/{self.repo}"
-            params = {"limit": PAGE, "page": page}
-            answer = await self.api.call("GET", f"{self._root}/labels", what, params=params)
-            known |= {raw["name"]: int(raw["id"]) for raw in answer.body or []}
-            if len(answer.body or []) < PAGE:
-                break
+        what = f"listing the labels of {self.owner}/{self.repo}"
+        raws = await self.api.listed(f"{self._root}/labels", what, {"limit": PAGE}, size=PAGE)
+        known = {raw["name"]: int(raw["id"]) for raw in raws}
         missing = [name for name in dict.fromkeys(names) if name not in known]
         if missing:
             raise HostError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from activities.pull_requests.api import MAX_PAGES, HostApi, HostError, Parameters, moment
+from activities.pull_requests.api import HostApi, HostError, Parameters, moment
 from activities.pull_requests.pull_request import MergeRefused, NotReady, Proposal, PullRequest, newest_first
 from activities.pull_requests.repository import HostedRepository
 from model.base import Json
@@ -48,15 +48,10 @@ class GitHub:
         return f"/repos/{self.owner}/{self.repo}"
 
     async def find(self, head: str, base: str) -> list[PullRequest]:
-        found: list[PullRequest] = []
+        what = f"listing the pull requests of {self.owner}/{self.repo}"
         params: Parameters = {"state": "all", "head": f"{self.owner}:{head}", "base": base, "per_page": PAGE}
-        for page in range(1, MAX_PAGES + 1):
-            what = f"listing the pull requests of {self.owner}/{self.repo}"
-            answer = await self.api.call("GET", f"{self._root}/pulls", what, params={**params, "page": page})
-            found += [pull for pull in map(_read, answer.body or []) if pull.head == head]
-            if len(answer.body or []) < PAGE:
-                break
-        return newest_first(found)
+        raws = await self.api.listed(f"{self._root}/pulls", what, params, size=PAGE)
+        return newest_first([pull for pull in map(_read, raws) if pull.head == head])
 
     async def get(self, number: int) -> PullRequest:
         return _read((await self.api.call("GET", f"{self._root}/pulls/{number}", self._reading(number))).body)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from activities.pull_requests.api import MAX_PAGES, HostApi, HostError, Parameters, moment
+from activities.pull_requests.api import HostApi, HostError, Parameters, moment
 from activities.pull_requests.pull_request import MergeRefused, NotReady, Proposal, PullRequest, newest_first
 from activities.pull_requests.repository import HostedRepository
 from model.base import Json
@@ -46,15 +46,9 @@ class GitLab:
         return f"/projects/{quote(self.project, safe='')}/merge_requests"
 
     async def find(self, head: str, base: str) -> list[PullRequest]:
-        found: list[PullRequest] = []
+        what = f"listing the merge requests of {self.project}"
         params: Parameters = {"source_branch": head, "target_branch": base, "state": "all", "per_page": PAGE}
-        for page in range(1, MAX_PAGES + 1):
-            what = f"listing the merge requests of {self.project}"
-            answer = await self.api.call("GET", self._root, what, params={**params, "page": page})
-            found += map(_read, answer.body or [])
-            if not answer.headers.get("x-next-page"):
-                break
-        return newest_first(found)
+        return newest_first(list(map(_read, await self.api.listed(self._root, what, params, size=PAGE))))
 
     async def get(self, number: int) -> PullRequest:
         return _read(await self._raw(number))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import threading
 from collections.abc import Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
+from http.server import BaseHTTPRequestHandler
+
+from examples.world.loopback import Loopback
 
 
-class ChartRepository:
+class ChartRepository(Loopback):
     """The repository. Use it as a context manager."""
 
     def __init__(self, *, user: str = "", password: str = "", etags: bool = True) -> None:
@@ -25,24 +24,11 @@ class ChartRepository:
         self.status = 0
         #: Path, status and length of every answer.
         self.answers: list[tuple[str, int, int]] = []
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.repository = self
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        super().__init__(type("Handler", (_Handler,), {"world": self}))
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/charts"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        return f"{super().url}/charts"
 
     def push(self, chart: str, versions: Sequence[str]) -> None:
         """Add versions of a chart."""
@@ -61,20 +47,15 @@ class ChartRepository:
         return "\n".join([*lines, 'generated: "2026-01-01T00:00:00Z"', ""]).encode()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    repository: ChartRepository
-
-
 class _Handler(BaseHTTPRequestHandler):
     """One connection to the repository."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    server: _Server
+    world: ChartRepository
 
     def do_GET(self) -> None:
-        repository = self.server.repository
+        repository = self.world
         body, headers = b"", {}
         login = base64.b64encode(f"{repository.user}:{repository.password}".encode()).decode()
         if repository.status:

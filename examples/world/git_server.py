@@ -6,16 +6,14 @@ import base64
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
-import threading
 from collections import Counter
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from examples.world.loopback import Loopback
 
 #: A request's body is read up to this size.
 MAX_BODY = 512 * 1024 * 1024
@@ -35,7 +33,7 @@ done
 """
 
 
-class GitServer:
+class GitServer(Loopback):
     """Serves the bare repositories below a directory, for as long as it is entered as a context.
 
     `user` and `password` make it ask for HTTP Basic credentials. `fail_with` makes it answer every request with that
@@ -55,24 +53,10 @@ class GitServer:
         self.sent = 0
         #: Requests so far, as `POST git-upload-pack`, `POST git-receive-pack`, `GET info/refs`.
         self.requests: Counter[str] = Counter()
-        self._server = _Server(("127.0.0.1", port), _handler(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        super().__init__(_handler(self), port)
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> GitServer:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def stop(self) -> None:
+        super().stop()
         if self._made:
             shutil.rmtree(self.root, ignore_errors=True)
 
@@ -87,13 +71,6 @@ class GitServer:
         if files:
             repository.commit(files, "first", branch=branch)
         return repository
-
-
-class _Server(ThreadingHTTPServer):
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is no error of ours."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
 
 
 class Repository:

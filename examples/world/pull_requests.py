@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from examples.world.git_server import Repository
+from examples.world.loopback import Loopback
 
 LABELS = {"release": 7, "towpath": 9}
 
@@ -39,7 +38,7 @@ class Pull:
     completing: int = 0
 
 
-class PullRequestHosts:
+class PullRequestHosts(Loopback):
     """The APIs of GitHub, GitLab, Gitea, Bitbucket and Azure DevOps for one repository, for as long as it is entered.
 
     `token` is what requests must carry, in the host's own way. `lose_answers` makes so many requests that change
@@ -60,24 +59,7 @@ class PullRequestHosts:
         #: Called with method and path before requests for commits and refs are answered, each for one request.
         self.before_answer: list[Callable[[str, str], None]] = []
         self.merge_later = 0
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(_handler(self))
 
     def answer(self, method: str, target: str, headers: Any, body: Any) -> tuple[int, Any]:
         """Status and JSON for a request."""

@@ -7,17 +7,16 @@ error rate, which can be changed while it runs.
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import unquote, urlsplit
+
+from examples.world.loopback import Loopback
 
 #: What the public API says of these.
 BASE_EXPERIENCE = {"pikachu": 112, "charizard": 267}
 
 
-class WebApi:
+class WebApi(Loopback):
     """The server; use it with `with`, or `start` and `stop`."""
 
     def __init__(self, *, port: int = 0) -> None:
@@ -27,29 +26,7 @@ class WebApi:
         self.base_experience = dict(BASE_EXPERIENCE)
         #: Paths that were asked for, in order.
         self.asked: list[str] = []
-        self._server = _Server(("127.0.0.1", port), self)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def start(self) -> Self:
-        self._thread.start()
-        return self
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(5)
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.stop()
+        super().__init__(type("Handler", (_Handler,), {"world": self}), port)
 
     def answer(self, path: str) -> tuple[int, object]:
         """Status and body for a path."""
@@ -64,19 +41,11 @@ class WebApi:
                 return 404, {"error": f"there is nothing at {path}"}
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, address: tuple[str, int], api: WebApi) -> None:
-        super().__init__(address, _Handler)
-        self.api = api
-
-
 class _Handler(BaseHTTPRequestHandler):
-    server: _Server
+    world: WebApi
 
     def do_GET(self) -> None:
-        status, body = self.server.api.answer(urlsplit(self.path).path)
+        status, body = self.world.answer(urlsplit(self.path).path)
         content = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")

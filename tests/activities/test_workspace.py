@@ -23,7 +23,7 @@ def root(tmp_path: Path) -> Path:
     (root / "up").symlink_to("../..")
     (root / "dangling").symlink_to(tmp_path / "outside" / "new")
     (root / "loop").symlink_to("loop")
-    (root / "real" / "root").symlink_to("/")
+    (root / "real" / "slash").symlink_to("/")
     (tmp_path / "work" / "files-beside").mkdir()
     (root / "beside").symlink_to("../files-beside")
     return root
@@ -52,7 +52,7 @@ def test_paths_are_rerooted(root: Path, name: str, inside: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["out", "out/x", "up", "up/outside", "dangling", "loop", "real/root/etc", "inner/root", "beside", "a\0b"]
+    "name", ["out", "out/x", "up", "up/outside", "dangling", "loop", "real/slash/etc", "inner/slash", "beside", "a\0b"]
 )
 def test_links_that_lead_out_are_refused(root: Path, name: str) -> None:
     with pytest.raises(StepFailed):

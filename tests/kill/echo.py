@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
+from http.server import BaseHTTPRequestHandler
+
+from examples.world.loopback import Loopback
 
 
-class EchoApi:
+class EchoApi(Loopback):
     """Answers `/ok` with 200 and anything else with 401, with the sent headers in its body. A context manager."""
 
     def __init__(self) -> None:
@@ -17,23 +16,7 @@ class EchoApi:
         self.heard: list[str] = []
         #: Bodies of POST requests, so far.
         self.posted: list[bytes] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(_handler(self))
 
 
 def _handler(api: EchoApi) -> type[BaseHTTPRequestHandler]:
